@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: ISC
+//! The waist of Fata: everything that a unikernel and what runs it must agree on, and nothing else.
+//!
+//! Two audiences share this crate, which is why it has no dependencies, needs no allocator and
+//! knows no policy:
+//!
+//! - **inside an image**: [`Platform`] is what `platform/*` implement and the runtime above calls
+//!   through the functions of [`platform`]; [`Frame`], [`Offload`] and [`block`] are what crosses.
+//! - **outside it**: tenders and tools read an image through [`note`], [`manifest`], [`image`] and
+//!   [`spt`], the ELF notes and memory layouts of Solo5's ABI with Fata's negotiated additions.
+//!
+//! Start with [`Platform`]: its documentation is the contract.
+
+#![no_std]
+
+pub mod block;
+pub mod frame;
+pub mod image;
+pub mod manifest;
+pub mod net;
+pub mod note;
+pub mod platform;
+pub mod spt;
+
+pub use block::BlockInfo;
+pub use frame::Frame;
+pub use net::{NetInfo, Offload};
+pub use platform::{Error, Handle, HandleSet, Memory, Platform};

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: ISC
+//! The spt target: an image mapped into a Linux process that may make a handful of system calls.
+//!
+//! The first half is Solo5's spt ABI, version 2 (Solo5 `include/spt_abi.h`), to the byte: our images
+//! run under `solo5-spt`, and Solo5's under our tender. The second half, [`Offer`], is what our
+//! tender and our images agree on beyond it, and neither assumes of the other.
+
+/// Version of the ABI in the ABI note.
+pub const ABI_VERSION: u32 = 2;
+/// Lowest address of guest memory; what lies below is never mapped.
+pub const MEMORY_BASE: u64 = 0x10000;
+/// Where the tender puts [`BootInfo`]; manifest and command line follow it.
+pub const BOOT_INFO: u64 = 0x11000;
+/// Lowest address at which an image may be loaded.
+pub const LOAD_MIN: u64 = 0x10_0000;
+/// Bytes for the command line, its NUL included.
+pub const COMMAND_LINE_SIZE: usize = 8192;
+/// epoll data of the timer; devices have their manifest index.
+pub const EPOLL_TIMER: u64 = !1u32 as u64;
+/// The linker script for images of this target.
+pub const LINKER_SCRIPT: &str = include_str!("spt.ld");
+
+/// What the tender tells the guest; its address is the argument of the entry point.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct BootInfo {
+    /// End of guest memory. The stack pointer starts 8 below it.
+    pub mem_size: u64,
+    /// End of the image, `.bss` without file content left out.
+    pub kernel_end: u64,
+    /// Address of the command line, NUL terminated.
+    pub command_line: u64,
+    /// Address of the manifest, attached.
+    pub manifest: u64,
+    /// epoll descriptor of all devices and the timer.
+    pub epoll_fd: i32,
+    /// timerfd of the monotonic clock.
+    pub timer_fd: i32,
+}
+
+/// What a Fata tender offers a Fata image beyond Solo5's ABI.
+///
+/// The image holds a zeroed `Offer` in writable memory and names its address in a note
+/// ([`TYPE_OFFER`](crate::note::TYPE_OFFER)). A tender that knows the note fills it in before the
+/// image starts; under any other it stays zero, which means: nothing offered.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Offer {
+    /// Which of the features below the tender offers.
+    pub features: u32,
+    /// With [`OFFER_TRANSFER`]: most bytes of one `pread64` or `pwrite64`. A request longer than a
+    /// block must start at least this far from the end of the device.
+    pub max_transfer: u32,
+    /// With [`OFFER_SEED`]: random bytes for this run alone.
+    pub seed: [u8; 64],
+}
+
+impl Offer {
+    /// Nothing offered: what an image holds before a tender fills it in.
+    pub const NOTHING: Self = Self {
+        features: 0,
+        max_transfer: 0,
+        seed: [0; 64],
+    };
+}
+
+/// [`Offer::seed`] is filled in.
+pub const OFFER_SEED: u32 = 1 << 0;
+/// `mprotect` of guest memory to `PROT_NONE` is allowed.
+pub const OFFER_GUARD: u32 = 1 << 1;
+/// Block requests may be longer than a block.
+pub const OFFER_TRANSFER: u32 = 1 << 2;
+/// `fdatasync` of block devices is allowed.
+pub const OFFER_FLUSH: u32 = 1 << 3;
+
+const _: () = {
+    use core::mem::offset_of;
+    assert!(size_of::<BootInfo>() == 40);
+    assert!(offset_of!(BootInfo, kernel_end) == 8);
+    assert!(offset_of!(BootInfo, command_line) == 16);
+    assert!(offset_of!(BootInfo, manifest) == 24);
+    assert!(offset_of!(BootInfo, epoll_fd) == 32);
+    assert!(offset_of!(BootInfo, timer_fd) == 36);
+    assert!(size_of::<Offer>() == 72);
+    assert!(offset_of!(Offer, max_transfer) == 4);
+    assert!(offset_of!(Offer, seed) == 8);
+};

@@ -1,0 +1,4 @@
+// SPDX-License-Identifier: ISC
+//! dns.
+
+fn main() {}

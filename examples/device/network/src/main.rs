@@ -1,0 +1,4 @@
+// SPDX-License-Identifier: ISC
+//! network.
+
+fn main() {}

@@ -1,0 +1,4 @@
+// SPDX-License-Identifier: ISC
+//! hello.
+
+fn main() {}

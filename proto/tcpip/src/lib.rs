@@ -1,0 +1,4 @@
+// SPDX-License-Identifier: ISC
+//! TCP/IP for unikernels.
+
+#![no_std]

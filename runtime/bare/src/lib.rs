@@ -1,0 +1,4 @@
+// SPDX-License-Identifier: ISC
+//! What a sealed image has instead of a C library.
+
+#![no_std]

@@ -1,0 +1,2 @@
+// SPDX-License-Identifier: ISC
+//! Derives and the entry point attribute of Fata.

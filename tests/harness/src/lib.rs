@@ -1,0 +1,2 @@
+// SPDX-License-Identifier: ISC
+//! Builds and launches the unikernels of the test matrix.

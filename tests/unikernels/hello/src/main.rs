@@ -1,0 +1,4 @@
+// SPDX-License-Identifier: ISC
+//! test-hello.
+
+fn main() {}

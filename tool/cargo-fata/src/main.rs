@@ -1,0 +1,4 @@
+// SPDX-License-Identifier: ISC
+//! Builds, runs and explains unikernels.
+
+fn main() {}
