@@ -1,4 +1,25 @@
 // SPDX-License-Identifier: ISC
-//! Device traits: Net, Block, Kv and Flow, with in-memory devices, bad weather and conformance suites.
+//! What a program may expect of a device, whoever made it.
+//!
+//! Four traits, each in a file that is its specification: [`Net`] (Ethernet frames), [`Block`]
+//! (numbered blocks), [`Kv`] (values under names) and [`Flow`] (a byte stream). Protocols and
+//! stores are written against them, so the same code runs over a real device, over one in memory
+//! and through bad weather.
+//!
+//! Everything here runs on one thread: no future needs to be `Send`, and none of the traits can be
+//! made into an object, because an image is linked with the devices it has.
 
 #![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+pub mod block;
+pub mod flow;
+pub mod kv;
+pub mod net;
+
+pub use block::{Block, BlockError, BlockInfo, Buffer};
+pub use flow::Flow;
+pub use kv::{Kv, KvError};
+pub use net::{Frame, Net, NetError, NetExt, NetInfo};
