@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: ISC
+//! `ioctl`s on network interfaces: the four that taps need, over one structure.
+//!
+//! Facts: Linux `include/uapi/linux/if.h` (`struct ifreq`), `if_tun.h`, `sockios.h`; netdevice(7).
+
+use std::os::fd::AsFd;
+
+use rustix::{
+    io,
+    ioctl::{self, IntegerSetter, Opcode, Updater},
+};
+
+/// The interface is up.
+pub(super) const IFF_UP: u16 = 0x1;
+/// The interface is operational.
+pub(super) const IFF_RUNNING: u16 = 0x40;
+/// Frames rather than IP packets.
+pub(super) const IFF_TAP: u16 = 0x2;
+/// Nothing before the frame.
+pub(super) const IFF_NO_PI: u16 = 0x1000;
+/// A virtio-net header before the frame.
+pub(super) const IFF_VNET_HDR: u16 = 0x4000;
+
+const SIOCGIFFLAGS: Opcode = 0x8913;
+const SIOCGIFMTU: Opcode = 0x8921;
+const TUNSETIFF: Opcode = 0x4004_54ca;
+const TUNSETOFFLOAD: Opcode = 0x4004_54d0;
+const TUNGETIFF: Opcode = 0x8004_54d2;
+
+/// Linux's `struct ifreq`: a name, and a union of which we use a short and an int.
+#[derive(Clone, Copy, Default)]
+#[repr(C, align(8))]
+struct Ifreq {
+    name: [u8; 16],
+    value: [u8; 24],
+}
+
+const _: () = assert!(size_of::<Ifreq>() == 40);
+
+impl Ifreq {
+    fn named(name: &str) -> Self {
+        let mut request = Self::default();
+        // The command line admits 15 bytes, so the NUL stays.
+        let len = name.len().min(15);
+        request.name[..len].copy_from_slice(&name.as_bytes()[..len]);
+        request
+    }
+
+    fn name(&self) -> String {
+        let end = self.name.iter().position(|&byte| byte == 0).unwrap_or(16);
+        String::from_utf8_lossy(&self.name[..end]).into_owned()
+    }
+
+    fn flags(&self) -> u16 {
+        u16::from_ne_bytes([self.value[0], self.value[1]])
+    }
+}
+
+/// Flags of the interface `name`.
+pub(super) fn flags(socket: impl AsFd, name: &str) -> io::Result<u16> {
+    let mut request = Ifreq::named(name);
+    call::<SIOCGIFFLAGS>(socket, &mut request)?;
+    Ok(request.flags())
+}
+
+/// MTU of the interface `name`, as far as a manifest can state it.
+pub(super) fn mtu(socket: impl AsFd, name: &str) -> io::Result<u16> {
+    let mut request = Ifreq::named(name);
+    call::<SIOCGIFMTU>(socket, &mut request)?;
+    let [a, b, c, d, ..] = request.value;
+    Ok(u16::try_from(i32::from_ne_bytes([a, b, c, d])).unwrap_or(u16::MAX))
+}
+
+/// Makes `tun`, a fresh `/dev/net/tun`, a queue of the interface `name`, and returns the name that
+/// the kernel gave it.
+pub(super) fn set_interface(tun: impl AsFd, name: &str, flags: u16) -> io::Result<String> {
+    let mut request = Ifreq::named(name);
+    request.value[..2].copy_from_slice(&flags.to_ne_bytes());
+    call::<TUNSETIFF>(tun, &mut request)?;
+    Ok(request.name())
+}
+
+/// Name and flags of the tun or tap interface whose queue `tun` is.
+pub(super) fn get_interface(tun: impl AsFd) -> io::Result<(String, u16)> {
+    let mut request = Ifreq::default();
+    call::<TUNGETIFF>(tun, &mut request)?;
+    Ok((request.name(), request.flags()))
+}
+
+/// Makes the kernel hand out whole frames with complete checksums only, whatever an earlier owner
+/// of the interface asked for.
+pub(super) fn clear_offloads(tun: impl AsFd) -> io::Result<()> {
+    // SAFETY: TUNSETOFFLOAD takes its argument by value, an unsigned long.
+    let request = unsafe { IntegerSetter::<TUNSETOFFLOAD>::new_usize(0) };
+    // SAFETY: as above; no memory is involved.
+    unsafe { ioctl::ioctl(tun, request) }
+}
+
+/// Calls an `ioctl` that reads and writes a `struct ifreq`.
+fn call<const OPCODE: Opcode>(descriptor: impl AsFd, request: &mut Ifreq) -> io::Result<()> {
+    // JUSTIFICATION: these requests have no safe wrapper in the standard library or in rustix.
+    // SAFETY: 1. Every `OPCODE` that this file passes reads or writes one `struct ifreq`.
+    // 2. `Ifreq` has the size and alignment of that structure, and any bytes are valid for it.
+    // 3. The union members that they use are plain values: the kernel follows no pointer in it.
+    let updater = unsafe { Updater::<OPCODE, Ifreq>::new(request) };
+    // SAFETY: as above. On a descriptor that is no socket or tap, the kernel refuses these numbers.
+    unsafe { ioctl::ioctl(descriptor, updater) }
+}
