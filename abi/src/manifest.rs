@@ -40,7 +40,7 @@ const TYPE_RESERVED: u32 = 1 << 30;
 
 // The largest note that Solo5's tenders accept, as its header computes it.
 const _: () = assert!(NOTE_PADDING + HEADER_SIZE + MAX_ENTRIES * ENTRY_SIZE == 6668);
-const _: () = assert!((note::HEADER_SIZE + NOTE_PADDING) % 8 == 0);
+const _: () = assert!((note::HEADER_SIZE + NOTE_PADDING).is_multiple_of(8));
 
 /// What a manifest entry asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

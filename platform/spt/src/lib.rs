@@ -1,4 +1,124 @@
 // SPDX-License-Identifier: ISC
 //! The platform of a unikernel in a sandboxed Linux process.
+//!
+//! A tender (`fata-spt` or Solo5's `solo5-spt`) maps the image into its own process, opens what the
+//! manifest declares, gives up every system call but a handful and jumps to [`entry`]. From there on
+//! the image makes those calls itself, so everything here is a thin shell around them: no threads,
+//! no signals, no C library.
+//!
+//! Read first: [`fata_abi::platform`], the contract that is implemented here, and
+//! [`fata_abi::spt`], the ABI below. Modules: [`entry`] (first instruction, notes), [`machine`]
+//! (what the tender said, and all state), [`net`], [`block`], [`syscall`] (the only assembly).
 
 #![no_std]
+
+mod block;
+#[cfg(not(test))]
+mod entry;
+mod machine;
+mod net;
+mod pool;
+mod syscall;
+mod wait;
+
+use fata_abi::{
+    BlockInfo, Error, Frame, Handle, HandleSet, Memory, NetInfo, Platform,
+    block::{Completion, Request},
+};
+use machine::machine;
+
+/// The spt platform.
+#[derive(Debug)]
+pub struct Spt;
+
+fata_abi::export_platform!(Spt);
+
+impl Platform for Spt {
+    const NAME: &'static str = "spt";
+
+    fn command_line() -> &'static str {
+        machine().command_line.get()
+    }
+
+    fn memory() -> Memory {
+        machine().memory.get()
+    }
+
+    fn guard(start: usize, len: usize) -> Result<(), Error> {
+        machine().guard(start, len)
+    }
+
+    fn exit(status: u8) -> ! {
+        syscall::exit_group(status)
+    }
+
+    fn abort() -> ! {
+        syscall::exit_group(255)
+    }
+
+    fn console_write(mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            match syscall::write(syscall::STDOUT, bytes) {
+                Ok(written) => bytes = bytes.get(written..).unwrap_or(&[]),
+                Err(syscall::EINTR) => {}
+                // Nobody reads, or not fast enough: the console never holds up the image.
+                Err(_) => return,
+            }
+        }
+    }
+
+    fn clock_monotonic() -> u64 {
+        syscall::clock_gettime(syscall::CLOCK_MONOTONIC)
+    }
+
+    fn clock_wall() -> u64 {
+        syscall::clock_gettime(syscall::CLOCK_REALTIME)
+    }
+
+    fn entropy(seed: &mut [u8]) -> usize {
+        machine().seed.take(seed)
+    }
+
+    fn wait(deadline: u64) -> HandleSet {
+        let finished = machine().blocks.finished();
+        if finished == HandleSet::EMPTY {
+            machine().waiter.wait(deadline)
+        } else {
+            HandleSet(finished.0 | machine().waiter.wait(0).0)
+        }
+    }
+
+    fn net_open(handle: Handle) -> Result<NetInfo, Error> {
+        Ok(machine().net(handle)?.info())
+    }
+
+    fn net_receive(handle: Handle) -> Result<Frame, Error> {
+        machine().net(handle)?.receive(&machine().pool)
+    }
+
+    fn net_reserve(handle: Handle, len: usize) -> Result<Frame, Error> {
+        machine().net(handle)?.reserve(&machine().pool, len)
+    }
+
+    fn net_send(handle: Handle, frame: Frame) -> Result<(), Error> {
+        machine().net(handle)?.send(&frame)
+    }
+
+    fn net_flush(_handle: Handle) {
+        // Every frame went out by itself.
+    }
+
+    fn block_open(handle: Handle) -> Result<BlockInfo, Error> {
+        Ok(machine().block(handle)?.info())
+    }
+
+    unsafe fn block_submit(handle: Handle, request: Request) -> Result<(), Error> {
+        let disk = machine().block(handle)?;
+        // SAFETY: the caller's promise about the request is passed on.
+        unsafe { machine().blocks.submit(handle, disk, request) }
+    }
+
+    fn block_complete(handle: Handle) -> Result<Completion, Error> {
+        machine().blocks.complete(handle)
+    }
+}

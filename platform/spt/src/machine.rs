@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: ISC
+//! What the tender said at the start, and all state of the platform, behind one value.
+
+use core::{cell::Cell, ffi::CStr, ptr, slice, str};
+
+use fata_abi::{
+    Error, Handle, Memory,
+    manifest::{ENTRY_SIZE, HEADER_SIZE, MAX_ENTRIES, Manifest, Properties},
+    spt::{BootInfo, OFFER_FLUSH, OFFER_GUARD, OFFER_SEED, OFFER_TRANSFER, Offer},
+};
+
+use crate::{
+    block::{Blocks, Disk, Queue},
+    net::Nic,
+    pool::Pool,
+    syscall,
+    wait::Waiter,
+};
+
+const PAGE: usize = 4096;
+
+/// The state of the platform. Everything is a [`Cell`], so nothing here is ever borrowed and no
+/// order of calls can go wrong. All zero at first, which takes no room in the file.
+pub(crate) struct Machine {
+    pub(crate) command_line: Cell<&'static str>,
+    pub(crate) memory: Cell<Memory>,
+    pub(crate) seed: Seed,
+    pub(crate) waiter: Waiter,
+    pub(crate) pool: Pool,
+    pub(crate) blocks: Blocks,
+    features: Cell<u32>,
+    devices: [Cell<Device>; MAX_ENTRIES],
+}
+
+/// A manifest entry with what is behind it.
+#[derive(Clone, Copy)]
+#[repr(u8)]
+enum Device {
+    None,
+    Net(Nic),
+    Block(Disk),
+}
+
+/// [`Machine`] in a static.
+struct OneThread(Machine);
+
+// SAFETY: an spt image has one thread and no signal handlers, so nothing is ever used from two.
+unsafe impl Sync for OneThread {}
+
+static MACHINE: OneThread = OneThread(Machine::new());
+
+/// The one machine of this image.
+pub(crate) fn machine() -> &'static Machine {
+    &MACHINE.0
+}
+
+impl Machine {
+    const fn new() -> Self {
+        Self {
+            command_line: Cell::new(""),
+            memory: Cell::new(Memory {
+                start: 0,
+                end: 0,
+                stack_inside: true,
+            }),
+            seed: Seed::new(),
+            waiter: Waiter::new(),
+            pool: Pool::new(),
+            blocks: Blocks::new(),
+            features: Cell::new(0),
+            devices: [const { Cell::new(Device::None) }; MAX_ENTRIES],
+        }
+    }
+
+    /// Takes over what the tender prepared.
+    ///
+    /// # Safety
+    ///
+    /// 1. `info` is what a tender wrote: its addresses lead to a command line and a manifest, and
+    ///    `image_end..mem_size` is zeroed writable memory, of which only the stack is in use.
+    /// 2. Called once, before anything else here.
+    pub(crate) unsafe fn init(&self, info: &BootInfo, offer: &Offer, image_end: usize) {
+        self.features.set(offer.features);
+        self.waiter.init(info.epoll_fd, info.timer_fd);
+        if offer.features & OFFER_SEED != 0 {
+            self.seed.init(&offer.seed);
+        }
+        // SAFETY: the first promise.
+        self.command_line
+            .set(unsafe { command_line(info.command_line as usize) });
+        // SAFETY: likewise.
+        let manifest = unsafe { manifest(info.manifest as usize) };
+        let needs = self.attach(&manifest, offer);
+        // SAFETY: the memory behind the image is free, and is given out here once: what comes before
+        // `start` to queues and pool, the rest by `memory`.
+        let start = unsafe { self.carve(image_end.next_multiple_of(PAGE), &needs) };
+        self.memory.set(Memory {
+            start,
+            end: info.mem_size as usize,
+            stack_inside: true,
+        });
+    }
+
+    /// Fills the table of devices, and says what memory they need.
+    fn attach(&self, manifest: &Manifest<&[u8]>, offer: &Offer) -> Needs {
+        let mut needs = Needs {
+            mtu: None,
+            queues: 0,
+        };
+        for index in 1..manifest.len() {
+            let Some(attachment) = manifest.attachment(index) else {
+                continue;
+            };
+            let fd = attachment.fd;
+            self.devices[index].set(match attachment.properties {
+                Properties::Net { mac, mtu } => {
+                    needs.mtu = needs.mtu.max(Some(mtu));
+                    Device::Net(Nic { fd, mac, mtu })
+                }
+                Properties::Block {
+                    capacity,
+                    block_size,
+                } => {
+                    needs.queues = index + 1;
+                    Device::Block(Disk {
+                        fd,
+                        capacity,
+                        block_size: block_size.into(),
+                        max_transfer: max_transfer(block_size, offer),
+                        flush: offer.features & OFFER_FLUSH != 0,
+                    })
+                }
+            });
+        }
+        needs
+    }
+
+    /// Gives the memory from `start` on to what needs it, and returns where the rest begins.
+    ///
+    /// # Safety
+    ///
+    /// From `start`, page aligned, on lies initialised memory that is given to nobody else up to
+    /// what is returned.
+    unsafe fn carve(&self, start: usize, needs: &Needs) -> usize {
+        let mut at = start;
+        if needs.queues != 0 {
+            let queues: *mut Queue = ptr::with_exposed_provenance_mut(at);
+            for n in 0..needs.queues {
+                // SAFETY: the queues lie one behind the other in the caller's memory.
+                let queue = unsafe { queues.add(n) };
+                // SAFETY: that memory is writable and nobody else's; a page is aligned for it.
+                unsafe { queue.write(Queue::new()) };
+            }
+            // SAFETY: all were just written, and from now on are only shared, for good.
+            self.blocks
+                .init(unsafe { slice::from_raw_parts(queues, needs.queues) });
+            at += (needs.queues * size_of::<Queue>()).next_multiple_of(PAGE);
+        }
+        if let Some(mtu) = needs.mtu {
+            // SAFETY: the caller's memory, behind that of the queues; nothing is lent yet.
+            unsafe {
+                self.pool
+                    .init(ptr::with_exposed_provenance_mut(at), mtu, give_back)
+            };
+            at += Pool::bytes_for(mtu).next_multiple_of(PAGE);
+        }
+        at
+    }
+
+    /// The network device at `handle`.
+    pub(crate) fn net(&self, handle: Handle) -> Result<Nic, Error> {
+        match self.devices[handle.index()].get() {
+            Device::Net(nic) => Ok(nic),
+            _ => Err(Error::Invalid),
+        }
+    }
+
+    /// The block device at `handle`.
+    pub(crate) fn block(&self, handle: Handle) -> Result<Disk, Error> {
+        match self.devices[handle.index()].get() {
+            Device::Block(disk) => Ok(disk),
+            _ => Err(Error::Invalid),
+        }
+    }
+
+    /// Does what [`Platform::guard`](fata_abi::Platform::guard) says.
+    pub(crate) fn guard(&self, start: usize, len: usize) -> Result<(), Error> {
+        let memory = self.memory.get();
+        let inside =
+            start >= memory.start && start.checked_add(len).is_some_and(|end| end <= memory.end);
+        if !inside || !(start | len).is_multiple_of(PAGE) {
+            return Err(Error::Invalid);
+        }
+        if self.features.get() & OFFER_GUARD == 0 {
+            return Err(Error::Unspecified);
+        }
+        // SAFETY: the range is inside the memory that was given to the caller, who gives it up.
+        unsafe { syscall::protect_none(start, len) }.map_or(Err(Error::Unspecified), |_| Ok(()))
+    }
+}
+
+fn give_back(token: usize) {
+    machine().pool.give_back(token);
+}
+
+/// What devices need of the guest's memory.
+struct Needs {
+    /// Largest MTU of a network device, if there is one.
+    mtu: Option<u16>,
+    /// Number of queues of block devices.
+    queues: usize,
+}
+
+/// Random bytes that are given out once and then forgotten.
+pub(crate) struct Seed {
+    bytes: [Cell<u8>; 64],
+    left: Cell<usize>,
+}
+
+impl Seed {
+    const fn new() -> Self {
+        Self {
+            bytes: [const { Cell::new(0) }; 64],
+            left: Cell::new(0),
+        }
+    }
+
+    fn init(&self, seed: &[u8; 64]) {
+        for (cell, byte) in self.bytes.iter().zip(seed) {
+            cell.set(*byte);
+        }
+        self.left.set(seed.len());
+    }
+
+    /// Fills the front of `into` with bytes not given before, and says how many.
+    pub(crate) fn take(&self, into: &mut [u8]) -> usize {
+        let left = self.bytes.iter().take(self.left.get()).rev();
+        let mut given = 0;
+        for (into, cell) in into.iter_mut().zip(left) {
+            *into = cell.replace(0);
+            given += 1;
+        }
+        self.left.set(self.left.get() - given);
+        given
+    }
+}
+
+/// The command line at `address`. What is no UTF-8 in it becomes question marks, on the spot.
+///
+/// # Safety
+///
+/// A NUL-terminated string is there, writable, and for this call alone.
+unsafe fn command_line(address: usize) -> &'static str {
+    let start: *mut u8 = ptr::with_exposed_provenance_mut(address);
+    // SAFETY: the caller's promise.
+    let len = unsafe { CStr::from_ptr(start.cast()) }.count_bytes();
+    // SAFETY: as far as its NUL the string is there, and nobody else refers to it.
+    let bytes: &'static mut [u8] = unsafe { slice::from_raw_parts_mut(start, len) };
+    if str::from_utf8(bytes).is_err() {
+        bytes
+            .iter_mut()
+            .filter(|byte| !byte.is_ascii())
+            .for_each(|byte| *byte = b'?');
+    }
+    str::from_utf8(bytes).unwrap_or_default()
+}
+
+/// The manifest at `address`.
+///
+/// # Safety
+///
+/// A manifest is there that nobody changes any more.
+unsafe fn manifest(address: usize) -> Manifest<&'static [u8]> {
+    let start: *const u8 = ptr::with_exposed_provenance(address);
+    // SAFETY: the header is there, by the caller's promise.
+    let header = unsafe { &*start.cast::<[u8; HEADER_SIZE]>() };
+    let entries = u32::from_le_bytes([header[4], header[5], header[6], header[7]]);
+    let entries = (entries as usize).clamp(1, MAX_ENTRIES);
+    // SAFETY: so are as many entries as it states, of which there is at least the reserved one.
+    Manifest::from_tender(unsafe {
+        slice::from_raw_parts(start, HEADER_SIZE + entries * ENTRY_SIZE)
+    })
+}
+
+fn max_transfer(block_size: u16, offer: &Offer) -> usize {
+    let block_size = usize::from(block_size);
+    let offered = offer.max_transfer as usize & !(block_size - 1);
+    if offer.features & OFFER_TRANSFER != 0 && offered > block_size {
+        offered
+    } else {
+        block_size
+    }
+}
