@@ -378,23 +378,27 @@ impl<B: AsRef<[u8]>> Manifest<B> {
 
     /// The device at `index`, if there is one.
     pub fn device(&self, index: usize) -> Option<Device<'_>> {
-        if index == 0 || index >= self.len() {
-            return None;
-        }
-        let raw = self.raw(index);
-        let kind = match u32_at(raw, TYPE) {
-            TYPE_BLOCK => DeviceKind::Block,
-            TYPE_NET => DeviceKind::Net,
-            _ => return None,
-        };
-        core::str::from_utf8(name_bytes(raw))
+        let kind = self.kind(index)?;
+        core::str::from_utf8(name_bytes(self.raw(index)))
             .ok()
             .map(|name| Device { name, kind })
     }
 
+    /// What the device at `index` is, if there is one.
+    pub fn kind(&self, index: usize) -> Option<DeviceKind> {
+        if index == 0 || index >= self.len() {
+            return None;
+        }
+        match u32_at(self.raw(index), TYPE) {
+            TYPE_BLOCK => Some(DeviceKind::Block),
+            TYPE_NET => Some(DeviceKind::Net),
+            _ => None,
+        }
+    }
+
     /// What the tender attached at `index`.
     pub fn attachment(&self, index: usize) -> Option<Attachment> {
-        let kind = self.device(index)?.kind;
+        let kind = self.kind(index)?;
         let raw = self.raw(index);
         if raw[ATTACHED] == 0 {
             return None;
@@ -428,7 +432,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Manifest<B> {
     ///
     /// If there is no such device, or the properties are of another kind than the device.
     pub fn attach(&mut self, index: usize, attachment: Attachment) {
-        let kind = self.device(index).expect("a device of this manifest").kind;
+        let kind = self.kind(index).expect("a device of this manifest");
         let at = HEADER_SIZE + index * ENTRY_SIZE;
         let raw = &mut self.0.as_mut()[at..at + ENTRY_SIZE];
         match (kind, attachment.properties) {

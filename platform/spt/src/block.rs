@@ -174,38 +174,40 @@ impl Blocks {
     }
 }
 
-/// The completions of one device, in a ring.
+/// The completions of one device, in a ring. All zero is an empty one.
 pub(crate) struct Queue {
     first: Cell<usize>,
     len: Cell<usize>,
-    ring: [Cell<Completion>; QUEUE_DEPTH],
+    tags: [Cell<u64>; QUEUE_DEPTH],
+    /// Bit `n` says that the request of `tags[n]` failed.
+    failed: Cell<u32>,
 }
 
-impl Queue {
-    /// An empty queue.
-    pub(crate) const fn new() -> Self {
-        const NOTHING: Completion = Completion {
-            tag: 0,
-            result: Ok(()),
-        };
-        Self {
-            first: Cell::new(0),
-            len: Cell::new(0),
-            ring: [const { Cell::new(NOTHING) }; QUEUE_DEPTH],
-        }
-    }
+const _: () = assert!(QUEUE_DEPTH == u32::BITS as usize);
 
+impl Queue {
     fn push(&self, completion: Completion) {
         let at = (self.first.get() + self.len.get()) % QUEUE_DEPTH;
-        self.ring[at].set(completion);
+        self.tags[at].set(completion.tag);
+        let others = self.failed.get() & !(1 << at);
+        self.failed
+            .set(others | u32::from(completion.result.is_err()) << at);
         self.len.set(self.len.get() + 1);
     }
 
     fn pop(&self) -> Option<Completion> {
         let len = self.len.get().checked_sub(1)?;
-        let first = self.first.get();
+        let at = self.first.get() % QUEUE_DEPTH;
         self.len.set(len);
-        self.first.set((first + 1) % QUEUE_DEPTH);
-        Some(self.ring[first % QUEUE_DEPTH].get())
+        self.first.set(at + 1);
+        let failed = self.failed.get() >> at & 1 != 0;
+        Some(Completion {
+            tag: self.tags[at].get(),
+            result: if failed {
+                Err(Error::Unspecified)
+            } else {
+                Ok(())
+            },
+        })
     }
 }

@@ -37,7 +37,7 @@ impl Platform for Spt {
     const NAME: &'static str = "spt";
 
     fn command_line() -> &'static str {
-        machine().command_line.get()
+        machine().command_line.get().unwrap_or_default()
     }
 
     fn memory() -> Memory {
@@ -81,11 +81,12 @@ impl Platform for Spt {
 
     fn wait(deadline: u64) -> HandleSet {
         let finished = machine().blocks.finished();
-        if finished == HandleSet::EMPTY {
-            machine().waiter.wait(deadline)
+        let deadline = if finished == HandleSet::EMPTY {
+            deadline
         } else {
-            HandleSet(finished.0 | machine().waiter.wait(0).0)
-        }
+            0
+        };
+        HandleSet(finished.0 | machine().waiter.wait(deadline).0)
     }
 
     fn net_open(handle: Handle) -> Result<NetInfo, Error> {

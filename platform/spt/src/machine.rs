@@ -22,7 +22,7 @@ const PAGE: usize = 4096;
 /// The state of the platform. Everything is a [`Cell`], so nothing here is ever borrowed and no
 /// order of calls can go wrong. All zero at first, which takes no room in the file.
 pub(crate) struct Machine {
-    pub(crate) command_line: Cell<&'static str>,
+    pub(crate) command_line: Cell<Option<&'static str>>,
     pub(crate) memory: Cell<Memory>,
     pub(crate) seed: Seed,
     pub(crate) waiter: Waiter,
@@ -57,11 +57,11 @@ pub(crate) fn machine() -> &'static Machine {
 impl Machine {
     const fn new() -> Self {
         Self {
-            command_line: Cell::new(""),
+            command_line: Cell::new(None),
             memory: Cell::new(Memory {
                 start: 0,
                 end: 0,
-                stack_inside: true,
+                stack_inside: false,
             }),
             seed: Seed::new(),
             waiter: Waiter::new(),
@@ -86,8 +86,8 @@ impl Machine {
             self.seed.init(&offer.seed);
         }
         // SAFETY: the first promise.
-        self.command_line
-            .set(unsafe { command_line(info.command_line as usize) });
+        let command_line = unsafe { command_line(info.command_line as usize) };
+        self.command_line.set(Some(command_line));
         // SAFETY: likewise.
         let manifest = unsafe { manifest(info.manifest as usize) };
         let needs = self.attach(&manifest, offer);
@@ -139,19 +139,14 @@ impl Machine {
     ///
     /// # Safety
     ///
-    /// From `start`, page aligned, on lies initialised memory that is given to nobody else up to
-    /// what is returned.
+    /// From `start`, page aligned, on lies zeroed memory that is given to nobody else up to what is
+    /// returned.
     unsafe fn carve(&self, start: usize, needs: &Needs) -> usize {
         let mut at = start;
         if needs.queues != 0 {
-            let queues: *mut Queue = ptr::with_exposed_provenance_mut(at);
-            for n in 0..needs.queues {
-                // SAFETY: the queues lie one behind the other in the caller's memory.
-                let queue = unsafe { queues.add(n) };
-                // SAFETY: that memory is writable and nobody else's; a page is aligned for it.
-                unsafe { queue.write(Queue::new()) };
-            }
-            // SAFETY: all were just written, and from now on are only shared, for good.
+            let queues: *const Queue = ptr::with_exposed_provenance(at);
+            // SAFETY: 1. the caller's memory, a page being aligned for it, is zeroed, and all zero
+            // is a `Queue`; 2. it is only shared from now on, for good.
             self.blocks
                 .init(unsafe { slice::from_raw_parts(queues, needs.queues) });
             at += (needs.queues * size_of::<Queue>()).next_multiple_of(PAGE);
@@ -256,11 +251,8 @@ unsafe fn command_line(address: usize) -> &'static str {
     let len = unsafe { CStr::from_ptr(start.cast()) }.count_bytes();
     // SAFETY: as far as its NUL the string is there, and nobody else refers to it.
     let bytes: &'static mut [u8] = unsafe { slice::from_raw_parts_mut(start, len) };
-    if str::from_utf8(bytes).is_err() {
-        bytes
-            .iter_mut()
-            .filter(|byte| !byte.is_ascii())
-            .for_each(|byte| *byte = b'?');
+    while let Err(error) = str::from_utf8(bytes) {
+        bytes[error.valid_up_to()] = b'?';
     }
     str::from_utf8(bytes).unwrap_or_default()
 }
