@@ -89,6 +89,47 @@ pub fn check_key(key: &str) -> Result<(), KvError> {
     }
 }
 
+/// What is directly in `directory` of a store whose keys are `keys`, in any order: for stores that know
+/// all their keys at once.
+///
+/// # Errors
+///
+/// As [`Kv::list`].
+pub fn entries<'a>(
+    keys: impl Iterator<Item = &'a str>,
+    directory: &str,
+) -> Result<Vec<Entry>, KvError> {
+    if !directory.is_empty() {
+        check_key(directory)?;
+    }
+    let mut entries = Vec::<Entry>::new();
+    for key in keys {
+        let below = if directory.is_empty() {
+            key
+        } else {
+            match key.strip_prefix(directory) {
+                Some("") => return Err(KvError::NotDirectory),
+                Some(below) if below.starts_with('/') => &below[1..],
+                _ => continue,
+            }
+        };
+        let (name, kind) = match below.split_once('/') {
+            Some((name, _)) => (name, EntryKind::Directory),
+            None => (below, EntryKind::Value),
+        };
+        entries.push(Entry {
+            name: name.into(),
+            kind,
+        });
+    }
+    entries.sort();
+    entries.dedup();
+    if entries.is_empty() && !directory.is_empty() {
+        return Err(KvError::NotFound);
+    }
+    Ok(entries)
+}
+
 /// Why a store did not do what it was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KvError {

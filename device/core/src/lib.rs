@@ -6,6 +6,10 @@
 //! stores are written against them, so the same code runs over a real device, over one in memory
 //! and through bad weather.
 //!
+//! - [`memory`]: one device of each kind in memory, for tests and for programs without hardware.
+//! - [`weather`]: middleware that makes a good network bad, and one that records it.
+//! - [`conformance`]: one suite for each trait, which any implementation can run.
+//!
 //! Everything here runs on one thread: no future needs to be `Send`, and none of the traits can be
 //! made into an object, because an image is linked with the devices it has.
 
@@ -15,9 +19,12 @@
 extern crate alloc;
 
 pub mod block;
+pub mod conformance;
 pub mod flow;
 pub mod kv;
+pub mod memory;
 pub mod net;
+pub mod weather;
 
 pub use block::{Block, BlockError, BlockInfo, Buffer};
 pub use flow::Flow;

@@ -110,6 +110,35 @@ pub trait NetExt: Net {
 
 impl<N: Net> NetExt for N {}
 
+/// The rules that every [`Net`] checks before it sends a frame of `len` bytes.
+///
+/// # Errors
+///
+/// [`NetError::TooLong`] and [`NetError::Unsupported`], as [`Net::send`] says.
+pub fn check(info: &NetInfo, len: usize, offload: Offload) -> Result<(), NetError> {
+    if len > info.max_frame {
+        return Err(NetError::TooLong {
+            len,
+            max: info.max_frame,
+        });
+    }
+    let offers = &info.offload;
+    let checksum = match offload.checksum {
+        Checksum::Partial { .. } => offers.checksum,
+        Checksum::Unverified | Checksum::Verified => true,
+    };
+    let segmentation = match offload.segmentation.map(|s| s.kind) {
+        None => true,
+        Some(SegmentKind::Tcp4) => offers.tcp4,
+        Some(SegmentKind::Tcp6) => offers.tcp6,
+        Some(SegmentKind::Udp) => offers.udp,
+    };
+    if len == 0 || !checksum || !segmentation {
+        return Err(NetError::Unsupported);
+    }
+    Ok(())
+}
+
 /// Why a network device did not do what it was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NetError {

@@ -1,0 +1,207 @@
+use alloc::{rc::Rc, vec::Vec};
+use core::{
+    cell::RefCell,
+    future::poll_fn,
+    pin::pin,
+    task::{Context, Poll, Waker},
+};
+
+use super::*;
+use crate::{
+    Net, NetExt,
+    conformance::{self, block_on},
+    memory::{ManualClock, Nic, link, plain_info},
+};
+
+const MS: u64 = 1_000_000;
+
+/// Sends frames 0 to 255 through `send`, in batches that fit, and returns the first bytes of what
+/// arrives at `receive`.
+fn cross<A: Net, B: Net>(send: &mut A, receive: &mut B) -> Vec<u8> {
+    let mut arrived = Vec::new();
+    for n in 0..=255 {
+        block_on(async {
+            let mut frame = send.reserve(60).await.unwrap();
+            frame[0] = n;
+            send.send(frame).unwrap();
+            send.flush();
+        });
+        arrived.extend(drain(receive));
+    }
+    arrived
+}
+
+fn drain<N: Net>(net: &mut N) -> Vec<u8> {
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut arrived = Vec::new();
+    while let Poll::Ready(frame) = net.poll_receive(&mut cx) {
+        arrived.push(frame.unwrap()[0]);
+    }
+    arrived
+}
+
+fn wire() -> (Nic, Nic) {
+    link([plain_info(1), plain_info(2)], 64)
+}
+
+#[test]
+fn good_weather_changes_nothing() {
+    let never = Chance::percent(0);
+    let (a, mut b) = wire();
+    let clock = ManualClock::default();
+    let a = Loss::new(a, never, 1);
+    let a = Duplicate::new(a, never, 2);
+    let a = Truncate::new(a, never, 3);
+    let a = Delay::new(a, clock.clone(), 0..=0, 4);
+    let a = Reorder::new(a, clock.clone(), never, MS, 5);
+    let mut a = Trace::new(a, clock, |_: &[u8]| {});
+    block_on(conformance::net(&mut a, &mut b));
+}
+
+#[test]
+fn loss_follows_from_the_seed_and_works_both_ways() {
+    let lossy = |seed| {
+        let (a, mut b) = wire();
+        let mut a = Loss::new(a, Chance::percent(20), seed);
+        (cross(&mut a, &mut b), cross(&mut b, &mut a))
+    };
+    let (out, back) = lossy(7);
+    for arrived in [&out, &back] {
+        assert!((180..230).contains(&arrived.len()), "{}", arrived.len());
+        assert!(arrived.is_sorted());
+    }
+    assert_eq!(lossy(7), (out.clone(), back));
+    assert_ne!(lossy(8).0, out);
+}
+
+#[test]
+fn duplicates_follow_their_twin() {
+    for both in [false, true] {
+        let (a, mut b) = wire();
+        let mut a = Duplicate::new(a, Chance::percent(25), 3);
+        let arrived = if both {
+            cross(&mut b, &mut a)
+        } else {
+            cross(&mut a, &mut b)
+        };
+        assert!(arrived.is_sorted());
+        assert!((290..350).contains(&arrived.len()), "{}", arrived.len());
+        let mut unique = arrived;
+        unique.dedup();
+        assert_eq!(unique.len(), 256);
+    }
+}
+
+#[test]
+fn a_device_without_a_spare_buffer_sends_single_frames() {
+    let (a, mut b) = link([plain_info(1), plain_info(2)], 1);
+    let mut a = Duplicate::new(a, Chance::percent(100), 3);
+    assert_eq!(cross(&mut a, &mut b).len(), 256);
+}
+
+#[test]
+fn truncation_leaves_at_least_a_byte() {
+    let (a, mut b) = wire();
+    let mut a = Truncate::new(a, Chance::percent(100), 5);
+    let mut lengths = Vec::new();
+    for _ in 0..100 {
+        block_on(async {
+            let frame = a.reserve(60).await.unwrap();
+            a.send(frame).unwrap();
+            lengths.push(b.receive().await.unwrap().len());
+        });
+    }
+    assert!(lengths.iter().all(|len| (1..60).contains(len)));
+    assert!(lengths.iter().any(|&len| len < 14) && lengths.iter().any(|&len| len > 40));
+}
+
+#[test]
+fn delay_keeps_the_order_and_the_time() {
+    let clock = ManualClock::default();
+    let (a, mut b) = wire();
+    let mut a = Delay::new(a, clock.clone(), 5 * MS..=10 * MS, 9);
+    for n in 0..20 {
+        block_on(async {
+            let mut frame = a.reserve(60).await.unwrap();
+            frame[0] = n;
+            a.send(frame).unwrap();
+            a.flush();
+        });
+    }
+    let mut arrived = Vec::new();
+    for step in 0..11 {
+        assert!(step >= 5 || arrived.is_empty(), "arrived too early");
+        a.flush();
+        arrived.extend(drain(&mut b));
+        clock.advance(MS);
+    }
+    assert_eq!(arrived, (0..20).collect::<Vec<u8>>());
+}
+
+#[test]
+fn delay_wakes_the_receiver_in_time() {
+    let clock = ManualClock::default();
+    let (a, mut b) = wire();
+    let mut a = Delay::new(a, clock.clone(), 5 * MS..=5 * MS, 9);
+    block_on(async {
+        let frame = b.reserve(60).await.unwrap();
+        b.send(frame).unwrap();
+        let mut receive = pin!(a.receive());
+        // Not due: it waits. `block_on` panics unless the clock wakes it.
+        assert!(
+            poll_fn(|cx| Poll::Ready(receive.as_mut().poll(cx)))
+                .await
+                .is_pending()
+        );
+        clock.advance(5 * MS);
+        receive.await.unwrap();
+    });
+}
+
+#[test]
+fn some_frames_are_overtaken() {
+    let clock = ManualClock::default();
+    let (a, mut b) = wire();
+    let mut a = Reorder::new(a, clock.clone(), Chance::percent(10), 3 * MS, 11);
+    let mut arrived = Vec::new();
+    for n in 0..100 {
+        block_on(async {
+            let mut frame = a.reserve(60).await.unwrap();
+            frame[0] = n;
+            a.send(frame).unwrap();
+            a.flush();
+        });
+        arrived.extend(drain(&mut b));
+        clock.advance(MS);
+    }
+    clock.advance(3 * MS);
+    a.flush();
+    arrived.extend(drain(&mut b));
+    assert!(!arrived.is_sorted());
+    arrived.sort_unstable();
+    assert_eq!(arrived, (0..100).collect::<Vec<u8>>(), "none is lost");
+}
+
+#[test]
+fn a_trace_is_a_pcap_file() {
+    let clock = ManualClock::default();
+    clock.advance(2_000_000_345);
+    let file = Rc::new(RefCell::new(Vec::new()));
+    let (a, mut b) = wire();
+    let sink = Rc::clone(&file);
+    let mut a = Trace::new(a, clock, move |bytes: &[u8]| {
+        sink.borrow_mut().extend_from_slice(bytes);
+    });
+    cross(&mut a, &mut b);
+    cross(&mut b, &mut a);
+    let file = file.borrow();
+    assert_eq!(file.len(), 24 + 2 * 256 * (16 + 60));
+    assert_eq!(file[..8], [0x4d, 0x3c, 0xb2, 0xa1, 2, 0, 4, 0]);
+    assert_eq!(file[20..24], [1, 0, 0, 0]);
+    assert_eq!(
+        file[24..40],
+        [2, 0, 0, 0, 0x59, 1, 0, 0, 60, 0, 0, 0, 60, 0, 0, 0]
+    );
+    let third = &file[24 + 2 * 76..];
+    assert_eq!(third[16], 2, "frames stand in their order");
+}
