@@ -209,7 +209,7 @@ pub enum Properties {
 
 /// A manifest whose bytes obey every rule above. Holding one proves that the sizes agree, entry 0
 /// is the reserved one, and all others have a known type and a proper, unique name.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Manifest<B>(B);
 
 /// Why bytes are not a manifest.
