@@ -211,3 +211,6 @@ impl Queue {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,6 +12,9 @@
 
 #![no_std]
 
+#[cfg(test)]
+extern crate std;
+
 mod block;
 #[cfg(not(test))]
 mod entry;

@@ -283,3 +283,6 @@ fn max_transfer(block_size: u16, offer: &Offer) -> usize {
         block_size
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -98,3 +98,6 @@ impl Pool {
 const fn buffer_size(mtu: u16) -> usize {
     (mtu as usize + OVERHEAD).next_multiple_of(LINE)
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: ISC
+//! The pool over memory of the test's own. A frame gives its buffer back through a plain function,
+//! so each test has a pool in its thread.
+
+use std::{boxed::Box, collections::HashSet, thread_local, vec, vec::Vec};
+
+use super::*;
+
+thread_local! {
+    static POOL: &'static Pool = Box::leak(Box::new(Pool::new()));
+}
+
+/// A pool for links with this MTU, ready for use.
+pub(crate) fn pool(mtu: u16) -> &'static Pool {
+    let memory = vec![0u8; Pool::bytes_for(mtu)].leak();
+    let pool = POOL.with(|pool| *pool);
+    // SAFETY: the memory is leaked for this pool, and the first thing that happens to it.
+    unsafe {
+        pool.init(memory.as_mut_ptr(), mtu, |token| {
+            POOL.with(|pool| pool.give_back(token))
+        })
+    };
+    pool
+}
+
+#[test]
+fn a_pool_without_memory_lends_nothing() {
+    assert!(Pool::new().take().is_none());
+    assert!(Pool::new().take_to_receive().is_none());
+}
+
+#[test]
+fn buffers_are_apart_and_come_back() {
+    let pool = pool(1500);
+    for _ in 0..2 {
+        let mut frames: Vec<Frame> = core::iter::from_fn(|| pool.take()).collect();
+        assert_eq!(frames.len(), BUFFERS);
+        let starts: HashSet<usize> = frames.iter().map(|frame| frame.as_ptr().addr()).collect();
+        assert_eq!(starts.len(), BUFFERS);
+        for (n, frame) in frames.iter_mut().enumerate() {
+            assert!(frame.capacity() > 1500 + 18 && frame.capacity() % LINE == 0);
+            frame.fill(n as u8);
+        }
+        for (n, frame) in frames.iter().enumerate() {
+            assert!(
+                frame.iter().all(|&byte| byte == n as u8),
+                "buffer {n} was overwritten"
+            );
+        }
+    }
+}
+
+#[test]
+fn receiving_leaves_buffers_to_answer_with() {
+    let pool = pool(1500);
+    let received: Vec<Frame> = core::iter::from_fn(|| pool.take_to_receive()).collect();
+    assert_eq!(received.len(), BUFFERS - RESERVED as usize);
+    let answers: Vec<Frame> = core::iter::from_fn(|| pool.take()).collect();
+    assert_eq!(answers.len(), RESERVED as usize);
+    drop(received);
+    assert!(pool.take_to_receive().is_some());
+}
+
+#[test]
+fn the_buffer_used_last_is_lent_first() {
+    let pool = pool(9000);
+    let first = pool.take().unwrap().as_ptr();
+    assert_eq!(pool.take().unwrap().as_ptr(), first);
+    assert!(pool.take().unwrap().capacity() > 9018);
+}
