@@ -9,7 +9,7 @@
 //! Facts: Solo5 `docs/architecture.md`, `include/elf_abi.h`, `include/mft_abi.h`.
 
 pub mod attach;
-
+pub mod elf;
 mod error;
 pub mod options;
 

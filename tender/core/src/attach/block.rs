@@ -43,7 +43,7 @@ fn check_capacity(option: &str, capacity: u64, block_size: u16) -> Result<(), Er
         return Err(Error::new(format!("`{option}` is empty"))
             .hint("give it a size: `truncate -s 16M PATH`"));
     }
-    if capacity % block != 0 {
+    if !capacity.is_multiple_of(block) {
         let up = capacity.next_multiple_of(block);
         return Err(Error::new(format!(
             "`{option}` has {capacity} bytes, which is not a multiple of its block size {block_size}"

@@ -79,97 +79,100 @@ fn memory_units() {
     }
 }
 
+/// A command line, what its error names, and the next step that it gives.
+const MISTAKES: &[(&str, &str, &str)] = &[
+    ("", "no image is given", "--help"),
+    ("--", "no image is given", "--help"),
+    ("--mem=1G", "no image is given", "--help"),
+    (
+        "--ipv4=10.0.0.2/24 image",
+        "`--ipv4=10.0.0.2/24`",
+        "after the image",
+    ),
+    ("-x image", "unknown option: `-x`", "--help"),
+    ("--x-exec-heap image", "unknown option", "--help"),
+    ("--mem 16 image", "`--mem` needs a value", "`--mem=16M`"),
+    ("--mem=lots image", "`lots`", "`--mem=16M`"),
+    ("--mem=1 --mem=2 image", "`--mem` is given twice", "leave"),
+    (
+        "--net=tap0 image",
+        "does not say for which device",
+        "`--net:service=tap0`",
+    ),
+    (
+        "--net:service image",
+        "`--net:service` needs a value",
+        "`--net:service=tap0`",
+    ),
+    (
+        "--net:service= image",
+        "`--net:service` needs a value",
+        "`--net:service=tap0`",
+    ),
+    (
+        "--net:my_dev=tap0 image",
+        "`--net:my_dev`",
+        "letters and digits",
+    ),
+    (
+        "--net:a=tap0 --net:a=tap1 image",
+        "`--net:a` is given twice",
+        "leave",
+    ),
+    (
+        "--net:a=averylonginterfacename image",
+        "averylonginterfacename",
+        "tap",
+    ),
+    ("--net:a=tap%d image", "tap%d", "tap"),
+    ("--net:a=@x image", "`--net:a=@x`", "`@3`"),
+    ("--net:a=@1 image", "`--net:a=@1`", "`@3`"),
+    (
+        "--net-mac:a=01:02:03:04:05:06 image",
+        "single station",
+        "02:",
+    ),
+    (
+        "--net-mac:a=00:00:00:00:00:00 image",
+        "single station",
+        "02:",
+    ),
+    (
+        "--net-mac:a=2:0:0:0:0:1 image",
+        "no Ethernet address",
+        "02:",
+    ),
+    (
+        "--net-mac:a=02:00:00:00:00:01:02 image",
+        "no Ethernet address",
+        "02:",
+    ),
+    (
+        "--net-mac:a=+2:00:00:00:00:01 image",
+        "no Ethernet address",
+        "02:",
+    ),
+    (
+        "--block=disk.img image",
+        "which device",
+        "`--block:storage=disk.img`",
+    ),
+    (
+        "--block-sector-size:a=521 image",
+        "`--block-sector-size:a=521`",
+        "power of two",
+    ),
+    (
+        "--block-sector-size:a=256 image",
+        "`--block-sector-size:a=256`",
+        "power of two",
+    ),
+    ("--block-sector-size:a=65536 image", "65536", "power of two"),
+];
+
 #[test]
 fn mistakes_name_the_thing_and_the_next_step() {
-    for (line, what, next) in [
-        ("", "no image is given", "--help"),
-        ("--", "no image is given", "--help"),
-        ("--mem=1G", "no image is given", "--help"),
-        (
-            "--ipv4=10.0.0.2/24 image",
-            "`--ipv4=10.0.0.2/24`",
-            "after the image",
-        ),
-        ("-x image", "unknown option: `-x`", "--help"),
-        ("--x-exec-heap image", "unknown option", "--help"),
-        ("--mem 16 image", "`--mem` needs a value", "`--mem=16M`"),
-        ("--mem=lots image", "`lots`", "`--mem=16M`"),
-        ("--mem=1 --mem=2 image", "`--mem` is given twice", "leave"),
-        (
-            "--net=tap0 image",
-            "does not say for which device",
-            "`--net:service=tap0`",
-        ),
-        (
-            "--net:service image",
-            "`--net:service` needs a value",
-            "`--net:service=tap0`",
-        ),
-        (
-            "--net:service= image",
-            "`--net:service` needs a value",
-            "`--net:service=tap0`",
-        ),
-        (
-            "--net:my_dev=tap0 image",
-            "`--net:my_dev`",
-            "letters and digits",
-        ),
-        (
-            "--net:a=tap0 --net:a=tap1 image",
-            "`--net:a` is given twice",
-            "leave",
-        ),
-        (
-            "--net:a=averylonginterfacename image",
-            "averylonginterfacename",
-            "tap",
-        ),
-        ("--net:a=tap%d image", "tap%d", "tap"),
-        ("--net:a=@x image", "`--net:a=@x`", "`@3`"),
-        ("--net:a=@1 image", "`--net:a=@1`", "`@3`"),
-        (
-            "--net-mac:a=01:02:03:04:05:06 image",
-            "single station",
-            "02:",
-        ),
-        (
-            "--net-mac:a=00:00:00:00:00:00 image",
-            "single station",
-            "02:",
-        ),
-        (
-            "--net-mac:a=2:0:0:0:0:1 image",
-            "no Ethernet address",
-            "02:",
-        ),
-        (
-            "--net-mac:a=02:00:00:00:00:01:02 image",
-            "no Ethernet address",
-            "02:",
-        ),
-        (
-            "--net-mac:a=+2:00:00:00:00:01 image",
-            "no Ethernet address",
-            "02:",
-        ),
-        (
-            "--block=disk.img image",
-            "which device",
-            "`--block:storage=disk.img`",
-        ),
-        (
-            "--block-sector-size:a=521 image",
-            "`--block-sector-size:a=521`",
-            "power of two",
-        ),
-        (
-            "--block-sector-size:a=256 image",
-            "`--block-sector-size:a=256`",
-            "power of two",
-        ),
-        ("--block-sector-size:a=65536 image", "65536", "power of two"),
-    ] {
+    for (line, what, next) in MISTAKES {
         let message = message(line);
         let (first, hint) = message.split_once("\nhint: ").expect("a hint");
         assert!(first.contains(what), "{line}: {message}");

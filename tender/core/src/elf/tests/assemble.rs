@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: ISC
+//! Images by hand, for tests: headers, notes and machine code put together as a linker would.
+//!
+//! The defaults make an image that every rule accepts; a test breaks one thing. The tests of
+//! `tender/spt` include this file too, and run what it makes.
+
+use fata_abi::{
+    manifest::{Device, Manifest, encode_note, note_size},
+    note::{self, Target},
+    spt,
+};
+
+/// Where [`Assembly::text`] is loaded.
+pub(crate) const TEXT: u64 = 0x10_0000;
+/// Where [`Assembly::data`] is loaded.
+pub(crate) const DATA: u64 = 0x20_0000;
+
+/// A program header to be written.
+#[derive(Clone, Debug)]
+pub(crate) struct Header {
+    pub(crate) kind: u32,
+    pub(crate) flags: u32,
+    pub(crate) address: u64,
+    pub(crate) content: Vec<u8>,
+    pub(crate) memory_size: u64,
+    pub(crate) align: u64,
+}
+
+/// An image to be put together.
+#[derive(Clone, Debug)]
+pub(crate) struct Assembly {
+    pub(crate) entry: u64,
+    pub(crate) headers: Vec<Header>,
+}
+
+impl Assembly {
+    /// An image for spt with this code and no devices: text, 4096 writable bytes, ABI, manifest.
+    pub(crate) fn new(text: &[u8]) -> Self {
+        let abi = note::abi(Target::Spt, spt::ABI_VERSION);
+        let manifest = encode_note::<{ note_size(0) }>(&[]);
+        Self {
+            entry: TEXT,
+            headers: vec![
+                load(5, TEXT, text.to_vec()),
+                load(6, DATA, vec![0; 4096]),
+                note(note::OPENBSD.0.to_vec()),
+                note(abi.0.to_vec()),
+                note(manifest.0.to_vec()),
+            ],
+        }
+    }
+
+    /// The same image with these devices.
+    pub(crate) fn devices(mut self, devices: &[Device<'static>]) -> Self {
+        let mut bytes = match devices {
+            [] => encode_note::<{ note_size(0) }>(&[]).0.to_vec(),
+            [a] => encode_note::<{ note_size(1) }>(&[*a]).0.to_vec(),
+            [a, b] => encode_note::<{ note_size(2) }>(&[*a, *b]).0.to_vec(),
+            _ => unreachable!("two devices at most"),
+        };
+        let manifest = bytes.split_off(note::HEADER_SIZE + 4);
+        Manifest::parse(&manifest).expect("a manifest");
+        bytes.extend(manifest);
+        self.headers[4] = note(bytes);
+        self
+    }
+
+    /// The same image with an offer wanted at `address`.
+    pub(crate) fn offer(mut self, address: u64) -> Self {
+        let mut bytes = Vec::new();
+        for word in [note::FATA.len() as u32, 12, note::TYPE_OFFER] {
+            bytes.extend(word.to_le_bytes());
+        }
+        bytes.extend(b"Fata\0\0\0\0");
+        bytes.extend([0; 4]);
+        bytes.extend(address.to_le_bytes());
+        self.headers.push(note(bytes));
+        self
+    }
+
+    /// The bytes of the file.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        let mut offset = 64 + 56 * self.headers.len() as u64;
+        let mut file = vec![0x7f, b'E', b'L', b'F', 2, 1, 1];
+        file.resize(16, 0);
+        file.extend(2u16.to_le_bytes());
+        file.extend(62u16.to_le_bytes());
+        file.extend(1u32.to_le_bytes());
+        file.extend(self.entry.to_le_bytes());
+        file.extend(64u64.to_le_bytes());
+        file.extend([0; 12]);
+        for half in [64u16, 56, self.headers.len() as u16, 0, 0, 0] {
+            file.extend(half.to_le_bytes());
+        }
+        for header in &self.headers {
+            file.extend(header.kind.to_le_bytes());
+            file.extend(header.flags.to_le_bytes());
+            let size = header.content.len() as u64;
+            let words = [offset, header.address, header.address, size];
+            for word in words.into_iter().chain([header.memory_size, header.align]) {
+                file.extend(word.to_le_bytes());
+            }
+            offset += size;
+        }
+        for header in &self.headers {
+            file.extend(&header.content);
+        }
+        file
+    }
+}
+
+/// A segment of type `PT_LOAD`.
+pub(crate) fn load(flags: u32, address: u64, content: Vec<u8>) -> Header {
+    Header {
+        kind: 1,
+        flags,
+        address,
+        memory_size: content.len() as u64,
+        content,
+        align: 4096,
+    }
+}
+
+/// A segment of type `PT_NOTE`.
+pub(crate) fn note(content: Vec<u8>) -> Header {
+    Header {
+        kind: 4,
+        flags: 4,
+        address: 0,
+        memory_size: content.len() as u64,
+        content,
+        align: 8,
+    }
+}
