@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: ISC
+//! The pages that `--help` and `--version` print.
+
+use fata_abi::image::{Argument, ArgumentTree, Image, REPEATED, REQUIRED};
+
+use super::visit;
+use crate::console::Line;
+
+/// Column at which help is wrapped.
+const WIDTH: usize = 80;
+/// Columns before the help of an argument.
+const INDENT: usize = 8;
+
+pub(crate) fn print_version(image: &Image) {
+    let mut line = Line::new();
+    for text in [image.name.get(), " ", image.version.get(), "\n"] {
+        line.push(text);
+    }
+}
+
+/// Prints what `image` is and which arguments it understands; `own` are those of the runtime.
+pub(crate) fn print_help(image: &Image, own: &'static ArgumentTree) {
+    print_version(image);
+    let mut page = Page {
+        line: Line::new(),
+        column: 0,
+    };
+    if !image.about.get().is_empty() {
+        page.wrap(image.about.get(), 0);
+        page.end();
+    }
+    // Arguments of a type lie directly below the root, those of its devices deeper.
+    page.group("Arguments", image.arguments, &|depth| depth < 2);
+    page.group("Devices", image.arguments, &|depth| depth >= 2);
+    page.group("Runtime", own, &|_| true);
+    page.wrap("--help", 2);
+    page.end();
+    page.wrap("Print this page.", INDENT);
+    page.end();
+    page.wrap("--version", 2);
+    page.end();
+    page.wrap("Print name and version.", INDENT);
+    page.end();
+    let compiled = image.boot_arguments.get();
+    if !compiled.is_empty() {
+        page.end();
+        page.wrap(
+            if image.sealed != 0 {
+                "This image is sealed with:"
+            } else {
+                "Compiled into this image:"
+            },
+            0,
+        );
+        page.wrap(compiled, 1);
+        page.end();
+    }
+}
+
+struct Page {
+    line: Line,
+    column: usize,
+}
+
+impl Page {
+    fn group(&mut self, title: &str, tree: &'static ArgumentTree, belongs: &dyn Fn(usize) -> bool) {
+        let mut empty = true;
+        visit(tree, &mut |name, argument, depth| {
+            if belongs(depth) {
+                if empty {
+                    self.line.push("\n");
+                    self.line.push(title);
+                    self.line.push(":\n");
+                    empty = false;
+                }
+                self.argument(name, argument);
+            }
+        });
+    }
+
+    fn argument(&mut self, name: &str, argument: &Argument) {
+        self.line.push("  --");
+        self.line.push(name);
+        let value = argument.value.get();
+        if !value.is_empty() {
+            self.line.push("=");
+            self.line.push(value);
+            if argument.flags & REPEATED != 0 {
+                self.line.push(",...");
+            }
+        }
+        self.end();
+        self.wrap(argument.help.get(), INDENT);
+        if argument.flags & REQUIRED != 0 {
+            self.wrap("Required.", INDENT);
+        }
+        if !argument.default.get().is_empty() {
+            self.wrap("Default:", INDENT);
+            self.wrap(argument.default.get(), INDENT);
+        }
+        self.end();
+    }
+
+    /// Adds the words of `text`, each line beginning after `indent` columns.
+    fn wrap(&mut self, text: &str, indent: usize) {
+        for word in text.split_ascii_whitespace() {
+            let width = word.chars().count();
+            if self.column > 0 && self.column + 1 + width > WIDTH {
+                self.end();
+            }
+            let blanks = if self.column == 0 { indent } else { 1 };
+            for _ in 0..blanks {
+                self.line.push(" ");
+            }
+            self.line.push(word);
+            self.column += blanks + width;
+        }
+    }
+
+    fn end(&mut self) {
+        self.line.push("\n");
+        self.column = 0;
+    }
+}

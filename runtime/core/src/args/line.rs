@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: ISC
+//! Splitting a command line into words, as a shell would, without its expansions.
+//!
+//! [`Words`] allocates nothing, because the heap itself is laid out by two arguments.
+
+use alloc::string::String;
+
+/// The words of a command line, with their quotes still in them.
+#[derive(Clone, Debug)]
+pub struct Words<'a> {
+    rest: &'a str,
+}
+
+impl<'a> Words<'a> {
+    /// The words of `line`.
+    pub const fn new(line: &'a str) -> Self {
+        Self { rest: line }
+    }
+}
+
+impl<'a> Iterator for Words<'a> {
+    type Item = &'a str;
+
+    fn next(&mut self) -> Option<&'a str> {
+        let line = self.rest.trim_ascii_start();
+        if line.is_empty() {
+            return None;
+        }
+        // Quotes, backslash and blanks are ASCII, so bytes will do, and cuts fall between letters.
+        let (mut quote, mut escaped) = (0, false);
+        let end = line.bytes().position(|byte| {
+            if escaped {
+                escaped = false;
+            } else if byte == b'\\' && quote != b'\'' {
+                escaped = true;
+            } else if quote != 0 {
+                quote = if byte == quote { 0 } else { quote };
+            } else if byte == b'\'' || byte == b'"' {
+                quote = byte;
+            } else {
+                return byte.is_ascii_whitespace();
+            }
+            false
+        });
+        let (word, rest) = line.split_at(end.unwrap_or(line.len()));
+        self.rest = rest;
+        Some(word)
+    }
+}
+
+/// A quotation without its end, or a backslash before nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QuoteError;
+
+/// A word without its quotes.
+///
+/// # Errors
+///
+/// If a quotation is not closed.
+pub fn unquote(word: &str) -> Result<String, QuoteError> {
+    let mut plain = String::with_capacity(word.len());
+    let mut quote = None;
+    let mut chars = word.chars();
+    while let Some(c) = chars.next() {
+        if quote == Some(c) {
+            quote = None;
+        } else if quote.is_none() && (c == '\'' || c == '"') {
+            quote = Some(c);
+        } else if c == '\\' && quote != Some('\'') {
+            let next = chars.next().ok_or(QuoteError)?;
+            // Between double quotes a backslash is itself, except before what it can hide.
+            if quote.is_some() && next != '"' && next != '\\' {
+                plain.push(c);
+            }
+            plain.push(next);
+        } else {
+            plain.push(c);
+        }
+    }
+    if quote.is_some() {
+        return Err(QuoteError);
+    }
+    Ok(plain)
+}

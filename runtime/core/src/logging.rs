@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: ISC
+//! The log: messages of the `log` crate's macros, filtered by `--logs`, printed a line each.
+//!
+//! ```text
+//! [   0.001234] INFO  tcpip: 10.0.2.15/24 by DHCP
+//! ```
+
+use alloc::{string::String, vec::Vec};
+
+use fata_abi::platform;
+use log::{LevelFilter, Log, Metadata, Record};
+
+use crate::{args::Value, console::Line, single::Single};
+
+/// One of the levels in `--logs`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Rule {
+    /// Empty for all targets.
+    target: String,
+    level: LevelFilter,
+}
+
+impl Value for Rule {
+    const NAME: &'static str = "LEVEL";
+    const EXPECTED: &'static str =
+        "a level (off, error, warn, info, debug, trace) or `target:level`";
+
+    fn parse(text: &str) -> Option<Self> {
+        let (target, level) = text.rsplit_once(':').unwrap_or(("*", text));
+        let level = match level {
+            // What MirageOS calls it.
+            "quiet" | "off" => LevelFilter::Off,
+            "error" => LevelFilter::Error,
+            "warn" | "warning" => LevelFilter::Warn,
+            "info" => LevelFilter::Info,
+            "debug" => LevelFilter::Debug,
+            "trace" => LevelFilter::Trace,
+            _ => return None,
+        };
+        let target = if target == "*" { "" } else { target };
+        Some(Self {
+            target: target.into(),
+            level,
+        })
+    }
+}
+
+struct Console {
+    rules: Single<Vec<Rule>>,
+    start: Single<u64>,
+}
+
+static CONSOLE: Console = Console {
+    rules: Single::new(Vec::new()),
+    start: Single::new(0),
+};
+
+/// Starts logging by `rules`. Of several that match the last counts.
+pub(crate) fn start(rules: Vec<Rule>) {
+    let most = rules.iter().map(|rule| rule.level).max();
+    CONSOLE.rules.with(|r| *r = rules);
+    CONSOLE.start.with(|s| *s = platform::clock_monotonic());
+    // Fails where a program has set a logger of its own, which then has precedence.
+    if log::set_logger(&CONSOLE).is_ok() {
+        log::set_max_level(most.unwrap_or(LevelFilter::Off));
+    }
+}
+
+/// A target as it is shown and matched: without what all of ours begin with.
+fn shown(target: &str) -> &str {
+    target.strip_prefix("fata_").unwrap_or(target)
+}
+
+/// The level of `target`: that of the rule that names it or a module around it, the longest such
+/// name winning, else that of the rule for all.
+fn level(rules: &[Rule], target: &str) -> LevelFilter {
+    let target = shown(target);
+    let mut level = LevelFilter::Off;
+    let mut longest = 0;
+    for rule in rules {
+        let name = shown(&rule.target);
+        let rest = target.strip_prefix(name);
+        let matches = name.is_empty() || rest.is_some_and(|r| r.is_empty() || r.starts_with("::"));
+        if matches && name.len() >= longest {
+            level = rule.level;
+            longest = name.len();
+        }
+    }
+    level
+}
+
+impl Log for Console {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        let level = self.rules.with(|rules| level(rules, metadata.target()));
+        metadata.level() <= level
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        use core::fmt::Write;
+
+        if !self.enabled(record.metadata()) {
+            return;
+        }
+        let since = platform::clock_monotonic() - self.start.with(|s| *s);
+        let micros = since / 1000;
+        // A message that fails to print itself is not worth failing for.
+        let _ = writeln!(
+            Line::new(),
+            "[{:4}.{:06}] {:5} {}: {}",
+            micros / 1_000_000,
+            micros % 1_000_000,
+            record.level().as_str(),
+            shown(record.target()),
+            record.args()
+        );
+    }
+
+    fn flush(&self) {}
+}

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: ISC
+//! The boot arguments that every unikernel understands.
+
+use alloc::{string::String, vec::Vec};
+use core::time::Duration;
+
+use crate::{Args, args::Size};
+
+/// The runtime's own boot arguments.
+#[derive(Args)]
+#[args(crate = crate)]
+pub(crate) struct Settings {
+    /// What to log: a level (off, error, warn, info, debug, trace), or levels of single targets as
+    /// in `*:info,tcp:debug`.
+    // A server's log is how its operator learns its address and that it is up, hence info.
+    #[arg(default = "info", value = "LEVEL")]
+    pub(crate) logs: Vec<crate::logging::Rule>,
+    /// Name of this instance, such as its host name, instead of the name of the program.
+    #[arg(value = "NAME")]
+    pub(crate) name: Option<String>,
+    /// Wait before the program starts.
+    #[arg(default = "0")]
+    pub(crate) delay: Duration,
+    /// Guard the blocks of the heap and stop when one is damaged.
+    // Read again by `heap`, before there is one.
+    #[arg(default = true)]
+    pub(crate) heap_checks: bool,
+    /// Print return addresses when the program panics.
+    #[arg(default = true)]
+    pub(crate) backtrace: bool,
+    /// Memory for the stack; the rest is heap.
+    // Read again by `stack`, before there is a heap.
+    #[arg(default = "256K")]
+    pub(crate) stack_size: Size,
+}

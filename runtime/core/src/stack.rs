@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: ISC
+//! The boot stack: how much of the memory is its own, and the guard page below it.
+//!
+//! Where the platform runs the image on a stack at the end of the memory that it gives, heap and
+//! stack would grow into each other unseen. So the stack is given `--stack-size` bytes, and the
+//! page below them is made inaccessible where the platform can. This happens before the first
+//! allocation, hence the arguments are looked for without one.
+
+use core::{
+    ops::Range,
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
+use fata_abi::platform;
+
+use crate::{
+    args::{Size, Value, Words},
+    panic::fatal,
+};
+
+const PAGE: usize = 4096;
+/// Bytes of stack without `--stack-size`; less where memory is scarce.
+const DEFAULT: usize = 256 << 10;
+const MINIMUM: usize = 16 << 10;
+
+/// Lowest byte of the stack; zero until [`divide`] was called, or where there is nothing to divide.
+static LOWEST: AtomicUsize = AtomicUsize::new(0);
+
+/// Where the stack lies, if that is known.
+pub(crate) fn bounds() -> Option<Range<usize>> {
+    match LOWEST.load(Ordering::Relaxed) {
+        0 => None,
+        lowest => Some(lowest..platform::memory().end),
+    }
+}
+
+/// Divides the platform's memory between heap and stack, sets the guard page, and returns the
+/// heap's part. The same answer each time.
+pub(crate) fn divide() -> Range<usize> {
+    let memory = platform::memory();
+    if !memory.stack_inside {
+        return memory.start..memory.end;
+    }
+    let mut lowest = LOWEST.load(Ordering::Relaxed);
+    if lowest == 0 {
+        let total = memory.end - memory.start;
+        let size = match argument("--stack-size").map(Size::parse) {
+            None => DEFAULT.min(total / 4),
+            Some(Some(Size(size))) if size <= total / 2 => size.max(MINIMUM),
+            Some(_) => fatal(
+                "value of `--stack-size` is not a number of bytes up to half of the memory: give \
+                 less, or more memory with `--mem`",
+            ),
+        };
+        lowest = (memory.end - size) & !(PAGE - 1);
+        // A platform without guard pages still has the division.
+        let _ = platform::guard(lowest - PAGE, PAGE);
+        LOWEST.store(lowest, Ordering::Relaxed);
+    }
+    memory.start..lowest - PAGE
+}
+
+/// The value of an argument, found without a heap, so as it stands on the command line. What the
+/// argument's type is and whether it is allowed at all is checked once there is a heap.
+pub(crate) fn argument(name: &str) -> Option<&'static str> {
+    let image = platform::image();
+    let given = find(platform::command_line(), name);
+    given.or_else(|| find(image.boot_arguments.get(), name))
+}
+
+fn find<'a>(line: &'a str, name: &str) -> Option<&'a str> {
+    let mut words = Words::new(line);
+    while let Some(word) = words.next() {
+        match word.strip_prefix(name) {
+            Some("") => return words.next(),
+            Some(rest) if rest.starts_with('=') => return Some(&rest[1..]),
+            _ => {}
+        }
+    }
+    None
+}
