@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: ISC
 //! Block devices on a temporary file, and the lengths that a tender's filter would see.
 
-use std::{boxed::Box, fs::File, io::Read, os::fd::AsRawFd, vec, vec::Vec};
+use std::{boxed::Box, fs::File, io::Read, os::fd::AsRawFd, vec::Vec};
 
 use super::*;
 
@@ -39,14 +39,23 @@ fn file() -> File {
     file
 }
 
-fn request(operation: Operation, offset: u64, data: &mut [u8]) -> Request {
-    Request {
+/// Submits a request whose tag is its offset.
+fn submit(
+    blocks: &Blocks,
+    (index, disk): (usize, Disk),
+    operation: Operation,
+    offset: u64,
+    data: &mut [u8],
+) -> Result<(), Error> {
+    let request = Request {
         operation,
         offset,
         data: data.as_mut_ptr(),
         len: data.len(),
         tag: offset,
-    }
+    };
+    // SAFETY: the memory is ours, and the device is done with it when the call returns.
+    unsafe { blocks.submit(handle(index), disk, request) }
 }
 
 fn handle(index: usize) -> Handle {
@@ -91,39 +100,23 @@ fn no_call_breaks_the_rule_of_the_filter() {
 #[test]
 fn data_goes_where_it_should() {
     let mut file = file();
-    let disk = disk(file.as_raw_fd(), LONG);
+    let device = (1, disk(file.as_raw_fd(), LONG));
     let blocks = blocks();
-    // The last one spans the place where long transfers end.
-    for offset in [
-        0,
-        512,
-        CAPACITY - LONG as u64 - 512,
-        CAPACITY - LONG as u64 + 1024,
-    ] {
+    let last_long = CAPACITY - LONG as u64;
+    for offset in [0, 512, last_long - 512, last_long + 1024] {
         let len = LONG.min((CAPACITY - offset) as usize);
         let mut data: Vec<u8> = (0..len)
             .map(|i| (i / 512) as u8 ^ (offset / 512) as u8)
             .collect();
         let written = data.clone();
-        // SAFETY: the call is over when it returns, and `data` outlives it. So below.
-        unsafe {
-            blocks.submit(
-                handle(1),
-                disk,
-                request(Operation::Write, offset, &mut data),
-            )
-        }
-        .unwrap();
-        assert_eq!(
-            blocks.complete(handle(1)),
-            Ok(Completion {
-                tag: offset,
-                result: Ok(())
-            })
-        );
+        submit(&blocks, device, Operation::Write, offset, &mut data).unwrap();
+        let done = Completion {
+            tag: offset,
+            result: Ok(()),
+        };
+        assert_eq!(blocks.complete(handle(1)), Ok(done));
         data.fill(0);
-        unsafe { blocks.submit(handle(1), disk, request(Operation::Read, offset, &mut data)) }
-            .unwrap();
+        submit(&blocks, device, Operation::Read, offset, &mut data).unwrap();
         assert!(blocks.complete(handle(1)).unwrap().result.is_ok());
         assert!(
             data == written,
@@ -138,35 +131,24 @@ fn data_goes_where_it_should() {
 #[test]
 fn failures_are_completions_and_misuse_is_refused() {
     let blocks = blocks();
-    let mut data = vec![0; 512];
     let closed = disk(-1, 512);
-    // SAFETY: as above, here and below.
-    unsafe { blocks.submit(handle(2), closed, request(Operation::Read, 0, &mut data)) }.unwrap();
     let failed = Completion {
         tag: 0,
         result: Err(Error::Unspecified),
     };
+    let mut data = [0; 512];
+    submit(&blocks, (2, closed), Operation::Read, 0, &mut data).unwrap();
     assert_eq!(blocks.complete(handle(2)), Ok(failed));
-    let beyond = request(Operation::Read, CAPACITY, &mut data);
-    assert_eq!(
-        unsafe { blocks.submit(handle(2), closed, beyond) },
-        Err(Error::Invalid)
-    );
+    let beyond = submit(&blocks, (2, closed), Operation::Read, CAPACITY, &mut data);
+    assert_eq!(beyond, Err(Error::Invalid));
     assert_eq!(blocks.complete(handle(2)), Err(Error::Again));
-    let flush = request(Operation::Flush, 0, &mut []);
-    unsafe { blocks.submit(handle(2), closed, flush) }.unwrap();
+    submit(&blocks, (2, closed), Operation::Flush, 0, &mut []).unwrap();
     assert_eq!(blocks.complete(handle(2)), Ok(failed));
-    unsafe {
-        blocks.submit(
-            handle(2),
-            Disk {
-                flush: false,
-                ..closed
-            },
-            flush,
-        )
-    }
-    .unwrap();
+    let unflushed = Disk {
+        flush: false,
+        ..closed
+    };
+    submit(&blocks, (2, unflushed), Operation::Flush, 0, &mut []).unwrap();
     assert!(blocks.complete(handle(2)).unwrap().result.is_ok());
 }
 
@@ -175,33 +157,21 @@ fn completions_wait_in_order_for_each_device() {
     let file = file();
     let disk = disk(file.as_raw_fd(), 512);
     let blocks = blocks();
-    let mut data = vec![0; 512];
+    let mut data = [0; 512];
     // Three rounds, so that the ring goes round; a failure among them must keep its place.
-    for round in 0..3u64 {
+    for round in 0..3 {
         for n in 0..QUEUE_DEPTH as u64 {
-            let disk = if n == round {
-                Disk { fd: -1, ..disk }
-            } else {
-                disk
-            };
-            let request = request(Operation::Read, n * 512, &mut data);
-            // SAFETY: as above.
-            unsafe { blocks.submit(handle(1), disk, request) }.unwrap();
+            let fd = if n == round { -1 } else { disk.fd };
+            let device = (1, Disk { fd, ..disk });
+            submit(&blocks, device, Operation::Read, n * 512, &mut data).unwrap();
         }
-        let more = request(Operation::Read, 0, &mut data);
-        // SAFETY: as above.
-        assert_eq!(
-            unsafe { blocks.submit(handle(1), disk, more) },
-            Err(Error::Again)
-        );
+        let more = submit(&blocks, (1, disk), Operation::Read, 0, &mut data);
+        assert_eq!(more, Err(Error::Again));
         assert_eq!(blocks.finished(), HandleSet(1 << 1));
         assert_eq!(blocks.complete(handle(2)), Err(Error::Again));
         for n in 0..QUEUE_DEPTH as u64 {
-            let completion = blocks.complete(handle(1)).unwrap();
-            assert_eq!(
-                (completion.tag, completion.result.is_err()),
-                (n * 512, n == round)
-            );
+            let found = blocks.complete(handle(1)).unwrap();
+            assert_eq!((found.tag, found.result.is_err()), (n * 512, n == round));
         }
         assert_eq!(blocks.finished(), HandleSet::EMPTY);
     }
