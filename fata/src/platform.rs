@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: ISC
+//! Which platform an image is for. This file alone reads `cfg(fata_platform)`, which the tool
+//! passes; without it a program is an ordinary process.
+
+#[cfg(fata_platform = "spt")]
+mod chosen {
+    // Linked for what they define: the platform, and what a sealed image has instead of a C library.
+    use fata_bare as _;
+    use fata_platform_spt as _;
+
+    /// Name of the platform as the tool spells it.
+    pub const NAME: &str = "spt";
+}
+
+#[cfg(not(fata_platform = "spt"))]
+mod chosen {
+    // Linked for what it defines: the platform, and the `main` that the host's C library calls.
+    use fata_platform_unix as _;
+    use fata_runtime::heap::Heap;
+
+    /// Name of the platform as the tool spells it.
+    pub const NAME: &str = "unix";
+
+    /// The heap of sealed images here too, so that what is tried as a process meets its checks.
+    #[global_allocator]
+    static HEAP: Heap = Heap::new();
+}
+
+pub use chosen::NAME;
+
+/// Places a note where tenders and tools look for it.
+#[cfg(fata_platform = "spt")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __note {
+    ($section:literal, static $name:ident: $type:ty = $value:expr;) => {
+        #[used]
+        #[unsafe(link_section = $section)]
+        static $name: $type = $value;
+    };
+}
+
+/// A process has no notes that anyone reads, but it reads its own.
+#[cfg(not(fata_platform = "spt"))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __note {
+    ($section:literal, static $name:ident: $type:ty = $value:expr;) => {
+        static $name: $type = $value;
+    };
+}

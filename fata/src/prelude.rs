@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: ISC
+//! What almost every program uses: `use fata::prelude::*;`.
+
+pub use alloc::{
+    borrow::ToOwned,
+    boxed::Box,
+    format,
+    string::{String, ToString},
+    vec,
+    vec::Vec,
+};
+pub use core::time::Duration;
+
+pub use fata_runtime::{
+    Context, Error,
+    log::{debug, error, info, trace, warn},
+    print, println,
+    task::spawn,
+    time::{Instant, sleep, timeout},
+};
+
+pub use crate::device::{Block, Buffer, Device, Disk, Files, Flow, Kv, Net, NetExt, Nic};
