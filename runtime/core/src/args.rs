@@ -203,7 +203,9 @@ impl Values {
         T::parse(text).ok_or_else(|| self.wrong(name, text, T::EXPECTED))
     }
 
-    fn full(&self, name: &str) -> String {
+    /// The argument `name` as it is typed after the two hyphens: with the prefix of this part. For
+    /// messages about arguments that do not go together.
+    pub fn full(&self, name: &str) -> String {
         let mut full = self.prefix.clone();
         full.push_str(name);
         full
