@@ -1,4 +1,48 @@
 // SPDX-License-Identifier: ISC
-//! TCP/IP for unikernels.
+//! TCP/IP for unikernels: Ethernet, ARP, IPv4, IPv6, ICMP, UDP, TCP, DHCP and SLAAC.
+//!
+//! [`Stack`] runs on one network device; [`UdpSocket`], [`TcpListener`] and [`TcpStream`] are what
+//! programs use. Streams implement the traits of `embedded-io-async`. Nothing of the engine below,
+//! which is smoltcp for now, is visible here.
+//!
+//! # How it works
+//!
+//! One task, the `driver`, owns the device. It hands each frame first to the responders
+//! ([`UdpSocket::respond`]), which answer straight into the frame that goes out, and what those do
+//! not want to the `engine`, which holds the protocols' state and all sockets. Sockets put their
+//! work into the engine and wake the driver.
 
 #![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+mod address;
+mod checksum;
+mod config;
+mod device;
+mod dhcp;
+mod driver;
+mod engine;
+mod error;
+mod packet;
+mod phy;
+mod responder;
+mod slaac;
+mod stack;
+mod tcp;
+mod udp;
+
+pub use address::{Address, IpPrefix, Ipv4Prefix, Ipv6Prefix, NotAPrefix, Prefix};
+pub use config::{Config, Ipv4, Ipv6, TcpConfig, UdpConfig};
+pub use device::StackArguments;
+pub use error::Error;
+pub use responder::Meta;
+pub use stack::{Local, Stack};
+pub use tcp::{
+    listener::{Incoming, TcpListener},
+    stream::{ReadHalf, TcpStream, WriteHalf},
+};
+pub use udp::{Responder, UdpSocket};

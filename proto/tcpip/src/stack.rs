@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: ISC
+//! The handle of a stack, and what its driver and its sockets share.
+
+use alloc::{rc::Rc, vec::Vec};
+use core::{
+    cell::{Cell, RefCell},
+    future::poll_fn,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    task::{Context, Poll, Waker},
+};
+
+use fata_device::{Net, NetInfo};
+use fata_runtime::{random, task, time};
+
+use crate::{
+    address::{AddressTable, IpPrefix},
+    config::Config,
+    driver::Driver,
+    engine::Engine,
+    error::Error,
+    phy::Port,
+    responder::Responders,
+};
+
+/// First of the ports that are chosen for sockets (RFC 6335, section 6).
+const FIRST_EPHEMERAL: u16 = 49152;
+/// Random ports that are tried before giving up.
+const PORT_ATTEMPTS: u32 = 1000;
+
+/// A TCP/IP stack over one network device. Cloning gives another handle to the same stack, which
+/// runs until the program ends.
+#[derive(Clone)]
+pub struct Stack(Rc<Shared>);
+
+/// What the driver task, the sockets and the handles share. None of the cells stays borrowed while
+/// code of the program runs.
+pub(crate) struct Shared {
+    pub(crate) engine: RefCell<Engine>,
+    pub(crate) responders: Responders,
+    pub(crate) addresses: Rc<RefCell<AddressTable>>,
+    pub(crate) info: NetInfo,
+    clock: fn() -> u64,
+    driver: RefCell<Option<Waker>>,
+    /// Whether a socket has something for the engine to do.
+    pub(crate) work: Cell<bool>,
+    configured: Cell<bool>,
+    waiting: RefCell<Vec<Waker>>,
+}
+
+/// The end of a socket on this side: a port of one address, or of all.
+///
+/// Made from a port number, or from a `SocketAddr` whose unspecified address means all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Local {
+    /// The address, or all of the stack's.
+    pub address: Option<IpAddr>,
+    /// The port; zero lets the stack choose, where that makes sense.
+    pub port: u16,
+}
+
+impl From<u16> for Local {
+    fn from(port: u16) -> Self {
+        Self {
+            address: None,
+            port,
+        }
+    }
+}
+
+impl From<SocketAddr> for Local {
+    fn from(address: SocketAddr) -> Self {
+        Self {
+            address: Some(address.ip()).filter(|ip| !ip.is_unspecified()),
+            port: address.port(),
+        }
+    }
+}
+
+impl Local {
+    /// Whether two sockets cannot exist beside each other.
+    pub(crate) fn overlaps(self, other: Self) -> bool {
+        let same_address = self.address.is_none() || other.address.is_none();
+        self.port == other.port && (same_address || self.address == other.address)
+    }
+
+    /// Whether what is sent to `address` arrives here.
+    pub(crate) fn matches(self, address: SocketAddr) -> bool {
+        self.port == address.port() && self.address.is_none_or(|own| own == address.ip())
+    }
+}
+
+impl Stack {
+    /// Starts a stack on `net`: spawns the task that owns it. Returns at once, maybe before there
+    /// is an address; see [`wait_configured`](Self::wait_configured).
+    pub fn new(net: impl Net + 'static, config: Config) -> Self {
+        fn clock() -> u64 {
+            time::Instant::now().as_nanos()
+        }
+        let (stack, driver) = Self::with_driver(net, config, random::u64, clock);
+        task::spawn(driver.run()).detach();
+        stack
+    }
+
+    /// A stack and what moves it.
+    pub(crate) fn with_driver<N: Net>(
+        net: N,
+        config: Config,
+        random: fn() -> u64,
+        clock: fn() -> u64,
+    ) -> (Self, Driver<N>) {
+        let info = net.info();
+        let mut port = Port::new(net);
+        let mut cx = Context::from_waker(Waker::noop());
+        let engine = Engine::new(&mut port, &mut cx, config, random, clock());
+        let shared = Rc::new(Shared {
+            responders: Responders::new(random() as u16),
+            addresses: Rc::clone(&engine.addresses),
+            engine: RefCell::new(engine),
+            info,
+            clock,
+            driver: RefCell::default(),
+            work: Cell::new(true),
+            configured: Cell::new(false),
+            waiting: RefCell::default(),
+        });
+        let driver = Driver::new(port, Rc::clone(&shared));
+        (Self(shared), driver)
+    }
+
+    /// Waits until the stack has the addresses it was configured for: at once where they are
+    /// given, else after DHCP has leased one or, without an answer of DHCP for five seconds or
+    /// without IPv4, a router has advertised a prefix.
+    pub async fn wait_configured(&self) {
+        poll_fn(|cx| self.poll_configured(cx)).await;
+    }
+
+    /// The poll form of [`wait_configured`](Self::wait_configured).
+    pub fn poll_configured(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.0.configured.get() {
+            return Poll::Ready(());
+        }
+        let mut waiting = self.0.waiting.borrow_mut();
+        if !waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
+            waiting.push(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+
+    /// The addresses that the stack has now, with their networks.
+    pub fn addresses(&self) -> Vec<IpPrefix> {
+        self.0.addresses.borrow().prefixes.clone()
+    }
+
+    /// The name servers that DHCP gave with the address.
+    pub fn dns_servers(&self) -> Vec<Ipv4Addr> {
+        let engine = self.0.engine.borrow();
+        let lease = engine.dhcp.as_ref().and_then(|dhcp| dhcp.lease.as_ref());
+        lease
+            .map(|lease| lease.dns_servers.clone())
+            .unwrap_or_default()
+    }
+
+    /// The Ethernet address of the device.
+    pub fn mac(&self) -> [u8; 6] {
+        self.0.info.mac
+    }
+
+    /// Largest IP packet that the device sends.
+    pub fn mtu(&self) -> u16 {
+        self.0.info.mtu
+    }
+
+    pub(crate) fn shared(&self) -> &Rc<Shared> {
+        &self.0
+    }
+}
+
+impl Shared {
+    /// The present in nanoseconds.
+    pub(crate) fn now(&self) -> u64 {
+        (self.clock)()
+    }
+
+    /// Lets the driver see to what a socket wants.
+    pub(crate) fn kick(&self) {
+        if !self.work.replace(true)
+            && let Some(driver) = &*self.driver.borrow()
+        {
+            driver.wake_by_ref();
+        }
+    }
+
+    /// Notes whom [`kick`](Self::kick) wakes.
+    pub(crate) fn driven_by(&self, waker: &Waker) {
+        let mut driver = self.driver.borrow_mut();
+        match &mut *driver {
+            Some(known) => known.clone_from(waker),
+            None => *driver = Some(waker.clone()),
+        }
+    }
+
+    /// Notes whether the configured addresses are there, and tells who waits for them.
+    pub(crate) fn set_configured(&self, configured: bool) {
+        self.configured.set(configured);
+        if configured {
+            for waker in self.waiting.take() {
+                waker.wake();
+            }
+        }
+    }
+
+    /// Checks an address to bind to.
+    pub(crate) fn check_local(&self, local: Local) -> Result<(), Error> {
+        match local.address {
+            Some(address) if !self.addresses.borrow().has(address) => Err(Error::AddrNotAvailable),
+            _ => Ok(()),
+        }
+    }
+
+    /// Checks an address to send to.
+    pub(crate) fn check_peer(&self, peer: SocketAddr) -> Result<(), Error> {
+        if peer.port() == 0 || peer.ip().is_unspecified() {
+            Err(Error::InvalidInput)
+        } else if self.addresses.borrow().reaches(peer.ip()) {
+            Ok(())
+        } else {
+            Err(Error::NetworkUnreachable)
+        }
+    }
+
+    /// A random port that is not `taken` (RFC 6056, section 3.3.2).
+    pub(crate) fn ephemeral_port(
+        &self,
+        taken: impl Fn(&Engine, u16) -> bool,
+    ) -> Result<u16, Error> {
+        let engine = self.engine.borrow();
+        (0..PORT_ATTEMPTS)
+            .map(|_| FIRST_EPHEMERAL | engine.random() as u16)
+            .find(|port| !taken(&engine, *port))
+            .ok_or(Error::AddrNotAvailable)
+    }
+}

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: ISC
+//! Accepting connections.
+
+use alloc::rc::Rc;
+use core::{
+    future::poll_fn,
+    net::SocketAddr,
+    task::{Context, Poll},
+};
+
+use crate::{
+    config::TcpConfig,
+    error::Error,
+    stack::{Local, Shared, Stack},
+    tcp::{stream::TcpStream, table::ListenerId},
+};
+
+/// A port on which connections are accepted. Dropping it resets those not yet accepted.
+pub struct TcpListener {
+    shared: Rc<Shared>,
+    id: ListenerId,
+    local: Local,
+}
+
+impl TcpListener {
+    /// Listens on a port of every address, or with a `SocketAddr` of one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::AddrInUse`], [`Error::AddrNotAvailable`] for an address that the stack does not
+    /// have, [`Error::InvalidInput`] for port zero.
+    pub fn bind(stack: &Stack, local: impl Into<Local>) -> Result<Self, Error> {
+        let config = stack.shared().engine.borrow().config.tcp;
+        Self::bind_with(stack, local, config)
+    }
+
+    /// As [`bind`](Self::bind), with sizes of its own.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn bind_with(
+        stack: &Stack,
+        local: impl Into<Local>,
+        config: TcpConfig,
+    ) -> Result<Self, Error> {
+        let shared = Rc::clone(stack.shared());
+        let local = local.into();
+        shared.check_local(local)?;
+        if local.port == 0 {
+            return Err(Error::InvalidInput);
+        }
+        let id = shared.engine.borrow_mut().tcp.listen(local, config)?;
+        Ok(Self { shared, id, local })
+    }
+
+    /// The port, and the address if it is bound to one.
+    pub fn local(&self) -> Local {
+        self.local
+    }
+
+    /// Waits for the next connection; also says who it is from.
+    ///
+    /// # Errors
+    ///
+    /// None today; the result leaves room for a stack that can lose its device.
+    pub async fn accept(&self) -> Result<(TcpStream, SocketAddr), Error> {
+        poll_fn(|cx| self.poll_accept(cx)).await
+    }
+
+    /// The poll form of [`accept`](Self::accept). One task at a time can wait.
+    pub fn poll_accept(
+        &self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(TcpStream, SocketAddr), Error>> {
+        let mut engine = self.shared.engine.borrow_mut();
+        let engine = &mut *engine;
+        loop {
+            let Some(handle) = engine.tcp.accept(&mut engine.sockets, self.id) else {
+                if let Some(listener) = engine.tcp.listener(self.id) {
+                    listener.waker = Some(cx.waker().clone());
+                }
+                return Poll::Pending;
+            };
+            match TcpStream::adopt(&self.shared, &mut engine.sockets, handle) {
+                Some(stream) => {
+                    let peer = stream.peer_addr();
+                    return Poll::Ready(Ok((stream, peer)));
+                }
+                // It was reset while it waited.
+                None => drop(engine.sockets.remove(handle)),
+            }
+        }
+    }
+
+    /// The connections one after the other, to be asked with
+    /// `while let Ok(stream) = incoming.next().await`.
+    pub fn incoming(&self) -> Incoming<'_> {
+        Incoming { listener: self }
+    }
+}
+
+impl Drop for TcpListener {
+    fn drop(&mut self) {
+        let now = self.shared.now();
+        let mut engine = self.shared.engine.borrow_mut();
+        let engine = &mut *engine;
+        engine.tcp.close_listener(&mut engine.sockets, self.id, now);
+        self.shared.kick();
+    }
+}
+
+/// The connections of a [`TcpListener`].
+pub struct Incoming<'a> {
+    listener: &'a TcpListener,
+}
+
+impl Incoming<'_> {
+    /// Waits for the next one.
+    ///
+    /// # Errors
+    ///
+    /// As [`TcpListener::accept`].
+    pub async fn next(&mut self) -> Result<TcpStream, Error> {
+        Ok(self.listener.accept().await?.0)
+    }
+}
