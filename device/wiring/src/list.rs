@@ -85,7 +85,7 @@ mod tests {
         let names: [&str; 2] = core::array::from_fn(|at| list.get()[at].name);
         assert_eq!((list.get().len(), names), (2, ["service", "storage"]));
         let lists = [list.get(), &[], &list.get()[..1]];
-        let all = DeviceList::<{ 3 }>::concat(&lists);
+        let all = DeviceList::<3>::concat(&lists);
         assert_eq!((count(&lists), all.get().len()), (3, 3));
         assert_eq!(all.get()[2].name, "service");
     }

@@ -14,26 +14,10 @@ use syn::{Data, DeriveInput, Error, Fields, LitStr, Result, Type, ext::IdentExt}
 /// programs have.
 const DEFAULTS: [&str; 2] = ["service", "storage"];
 
-pub(crate) fn derive(input: DeriveInput) -> Result<TokenStream> {
-    let krate = crate_path(&input)?;
+pub(crate) fn derive(input: &DeriveInput) -> Result<TokenStream> {
+    let krate = crate_path(input)?;
     let ident = &input.ident;
-    if !input.generics.params.is_empty() {
-        let message = "devices of a program are concrete types: remove the generic parameters";
-        return Err(Error::new_spanned(&input.generics, message));
-    }
-    let Data::Struct(data) = &input.data else {
-        let message = "only a struct can list devices";
-        return Err(Error::new_spanned(ident, message));
-    };
-    let Fields::Named(fields) = &data.fields else {
-        let message = "devices are known by their names: give the struct named fields";
-        return Err(Error::new_spanned(ident, message));
-    };
-    let fields: Vec<Field> = fields
-        .named
-        .iter()
-        .map(Field::parse)
-        .collect::<Result<_>>()?;
+    let fields = fields(input)?;
     let connected: Vec<&Field> = fields
         .iter()
         .filter(|field| field.files.is_none())
@@ -83,6 +67,25 @@ pub(crate) fn derive(input: DeriveInput) -> Result<TokenStream> {
             }
         };
     })
+}
+
+/// The devices that the struct lists.
+fn fields(input: &DeriveInput) -> Result<Vec<Field<'_>>> {
+    if !input.generics.params.is_empty() {
+        let message = "devices of a program are concrete types: remove the generic parameters";
+        return Err(Error::new_spanned(&input.generics, message));
+    }
+    let Data::Struct(data) = &input.data else {
+        return Err(Error::new_spanned(
+            &input.ident,
+            "only a struct can list devices",
+        ));
+    };
+    let Fields::Named(fields) = &data.fields else {
+        let message = "devices are known by their names: give the struct named fields";
+        return Err(Error::new_spanned(&input.ident, message));
+    };
+    fields.named.iter().map(Field::parse).collect()
 }
 
 /// One device.

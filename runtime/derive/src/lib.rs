@@ -72,7 +72,7 @@ pub fn derive_args(input: TokenStream) -> TokenStream {
 /// ```
 #[proc_macro_derive(Devices, attributes(device, devices))]
 pub fn derive_devices(input: TokenStream) -> TokenStream {
-    devices::derive(syn::parse_macro_input!(input))
+    devices::derive(&syn::parse_macro_input!(input))
         .unwrap_or_else(|error| error.into_compile_error())
         .into()
 }

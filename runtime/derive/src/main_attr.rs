@@ -3,7 +3,7 @@
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
-use syn::{Error, FnArg, ItemFn, Result};
+use syn::{Error, FnArg, ItemFn, Result, Signature, Type};
 
 pub(crate) fn main(attributes: &TokenStream, function: &ItemFn) -> Result<TokenStream> {
     if !attributes.is_empty() {
@@ -12,30 +12,14 @@ pub(crate) fn main(attributes: &TokenStream, function: &ItemFn) -> Result<TokenS
             "`#[fata::main]` takes no arguments",
         ));
     }
-    let signature = &function.sig;
-    if signature.asyncness.is_none() {
-        let message = "the main function of a unikernel is asynchronous: write `async fn`";
-        return Err(Error::new_spanned(&signature.ident, message));
-    }
-    if !signature.generics.params.is_empty() {
-        let message = "the main function of a unikernel has no generic parameters";
-        return Err(Error::new_spanned(&signature.generics, message));
-    }
-    let types = signature.inputs.iter().map(|input| match input {
-        FnArg::Typed(typed) => Ok(&typed.ty),
-        FnArg::Receiver(receiver) => Err(Error::new_spanned(
-            receiver,
-            "the main function is no method",
-        )),
-    });
-    let types: Vec<_> = types.collect::<Result<_>>()?;
+    let types = parameters(&function.sig)?;
     let parsed: Vec<_> = (0..types.len())
         .map(|n| format_ident!("parsed_{n}"))
         .collect();
     let ready: Vec<_> = (0..types.len())
         .map(|n| format_ident!("ready_{n}"))
         .collect();
-    let name = &signature.ident;
+    let name = &function.sig.ident;
 
     Ok(quote! {
         #function
@@ -80,6 +64,26 @@ pub(crate) fn main(attributes: &TokenStream, function: &ItemFn) -> Result<TokenS
             }
         };
     })
+}
+
+/// The types of the parameters, if the function can be a main function.
+fn parameters(signature: &Signature) -> Result<Vec<&Type>> {
+    if signature.asyncness.is_none() {
+        let message = "the main function of a unikernel is asynchronous: write `async fn`";
+        return Err(Error::new_spanned(&signature.ident, message));
+    }
+    if !signature.generics.params.is_empty() {
+        let message = "the main function of a unikernel has no generic parameters";
+        return Err(Error::new_spanned(&signature.generics, message));
+    }
+    let types = signature.inputs.iter().map(|input| match input {
+        FnArg::Typed(typed) => Ok(&*typed.ty),
+        FnArg::Receiver(receiver) => Err(Error::new_spanned(
+            receiver,
+            "the main function is no method",
+        )),
+    });
+    types.collect()
 }
 
 #[cfg(test)]

@@ -58,7 +58,7 @@ fn a_missing_directory_is_named() {
 }
 
 fn refusal(input: &str) -> String {
-    derive(syn::parse_str(input).unwrap())
+    derive(&syn::parse_str(input).unwrap())
         .unwrap_err()
         .to_string()
 }
