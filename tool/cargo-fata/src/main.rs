@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: ISC
-//! Builds, runs and explains unikernels.
+//! The command `cargo fata`. All of it is in the library, so that tests and fuzzers reach it.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cargo_fata::main(std::env::args_os().collect())
+}

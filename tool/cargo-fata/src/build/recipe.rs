@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: ISC
+//! How cargo is to be called, target by target: the stable toolchain as it is, with rustc's own
+//! linker, the target's linker script, and nothing of the host's C library.
+
+use std::{fs, path::Path, process::Command};
+
+use anyhow::Context;
+use fata_abi::spt;
+
+use super::BuildFlags;
+use crate::project::{Project, cargo};
+
+/// The triple that sealed images are compiled for: the ordinary one, whose precompiled `core` and
+/// `alloc` every toolchain has.
+pub const TRIPLE: &str = "x86_64-unknown-linux-gnu";
+
+/// Libraries that rustc and the `libc` crate ask for by habit. Empty ones satisfy them, and what
+/// would have come from them is then an error of the linker.
+const HOST_LIBRARIES: [&str; 9] = [
+    "c", "m", "rt", "pthread", "util", "dl", "gcc", "gcc_s", "gcc_eh",
+];
+/// An archive without members.
+const EMPTY_ARCHIVE: &str = "!<arch>\n";
+
+/// How the release profile differs from cargo's in an image.
+const PROFILE: [&str; 4] = [
+    // Nothing unwinds in an image.
+    "profile.release.panic='abort'",
+    "profile.release.lto='fat'",
+    "profile.release.codegen-units=1",
+    // Kept beside the image, so that a panic can name file and line.
+    "profile.release.debug='line-tables-only'",
+];
+
+/// Variables that the facade reads when the package is compiled.
+const BOOT_ARGUMENTS: &str = "FATA_BOOT_ARGUMENTS";
+const SEALED: &str = "FATA_SEALED";
+
+/// The command that builds an ordinary process.
+pub fn unix(project: &Project, flags: &BuildFlags) -> Command {
+    let mut command = common(project, flags);
+    command.arg("--target-dir").arg(&project.target_directory);
+    command
+}
+
+/// The command that builds an image for spt.
+pub fn spt(project: &Project, flags: &BuildFlags) -> anyhow::Result<Command> {
+    let work = project.work();
+    let (script, libraries) = (work.join("link/spt.ld"), work.join("link/empty"));
+    write_if_changed(&script, spt::LINKER_SCRIPT)?;
+    for name in HOST_LIBRARIES {
+        write_if_changed(&libraries.join(format!("lib{name}.a")), EMPTY_ARCHIVE)?;
+    }
+    let mut command = common(project, flags);
+    command
+        .args(["--release", "--target", TRIPLE, "--target-dir"])
+        .arg(work.join("spt"));
+    for setting in PROFILE {
+        command.args(["--config", setting]);
+    }
+    if flags.debug {
+        command.args(["--config", "profile.release.debug='full'"]);
+    }
+    // Encoded, so that paths may hold spaces; in flags and not in the target's configuration, so
+    // that build scripts, which share the triple, are not linked like images.
+    command.env(
+        "CARGO_ENCODED_RUSTFLAGS",
+        rustflags(&script, &libraries).join("\x1f"),
+    );
+    Ok(command)
+}
+
+fn rustflags(script: &Path, libraries: &Path) -> Vec<String> {
+    let mut flags: Vec<String> = [
+        "--cfg",
+        "fata_platform=\"spt\"",
+        "--cfg",
+        "getrandom_backend=\"custom\"",
+        "-Clinker=rust-lld",
+        "-Clinker-flavor=ld.lld",
+        "-Crelocation-model=static",
+        "-Ctarget-feature=+crt-static",
+        // Backtraces walk frame pointers: there are no unwind tables.
+        "-Cforce-frame-pointers=yes",
+        "-Clink-arg=-zmax-page-size=4096",
+    ]
+    .map(str::to_owned)
+    .into();
+    flags.push(format!("-Clink-arg=-T{}", script.display()));
+    flags.push(format!("-Lnative={}", libraries.display()));
+    flags
+}
+
+fn common(project: &Project, flags: &BuildFlags) -> Command {
+    let mut command = cargo();
+    command
+        .arg("build")
+        .arg("--manifest-path")
+        .arg(project.folder.join("Cargo.toml"))
+        .args(["--bin", &project.binary])
+        // The folder decides on the toolchain and on `.cargo/config.toml`.
+        .current_dir(&project.folder)
+        .env_remove(BOOT_ARGUMENTS)
+        .env_remove(SEALED);
+    for features in &flags.features {
+        command.args(["--features", features]);
+    }
+    for (flag, given) in [
+        ("--no-default-features", flags.no_default_features),
+        ("--locked", flags.locked),
+        ("--offline", flags.offline),
+    ] {
+        command.args(given.then_some(flag));
+    }
+    let arguments = project.config.boot_arguments();
+    if !arguments.is_empty() {
+        command.env(BOOT_ARGUMENTS, arguments);
+    }
+    if project.config.seal {
+        command.env(SEALED, "1");
+    }
+    command
+}
+
+/// Leaves a file alone that is as it should be: a newer one would be linked again.
+fn write_if_changed(path: &Path, text: &str) -> anyhow::Result<()> {
+    if fs::read(path).is_ok_and(|old| old == text.as_bytes()) {
+        return Ok(());
+    }
+    let folder = path.parent().unwrap_or(Path::new(""));
+    fs::create_dir_all(folder)
+        .and_then(|()| fs::write(path, text))
+        .with_context(|| format!("cannot write `{}`", path.display()))
+}

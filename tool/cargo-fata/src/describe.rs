@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: ISC
+//! `cargo fata describe`: what an image is, what it needs, and what each crate in it costs.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context;
+use clap::Args;
+use fata_abi::{
+    manifest::DeviceKind,
+    note::{self, Target},
+};
+use serde::Serialize;
+
+use crate::{
+    build::{self, BuildFlags},
+    failure::failure,
+    image::{About, Elf, ImageError, symbols::Symbols},
+    output::Output,
+    project::{Project, Selection},
+};
+
+pub mod print;
+
+/// Show what is in an image: devices, boot arguments, platform, size by section and by crate
+#[derive(Debug, Args)]
+#[command(after_help = "Without IMAGE the unikernel of this package is built first.")]
+pub struct Describe {
+    /// The image; Solo5's are understood too
+    #[arg(conflicts_with_all = ["package", "bin"])]
+    image: Option<PathBuf>,
+
+    #[command(flatten)]
+    selection: Selection,
+
+    /// Print it for a program to read
+    #[arg(long)]
+    json: bool,
+}
+
+/// Everything that is known of an image. Its JSON form is what `--json` prints.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Description {
+    /// The file.
+    pub file: String,
+    /// Bytes of the file.
+    pub size: u64,
+    /// Who made it.
+    pub kind: Kind,
+    /// Name of the tender or machine that it is for.
+    pub platform: String,
+    /// Version of the ABI between the two.
+    pub abi_version: u32,
+    /// What it says of itself, where it does.
+    #[serde(flatten)]
+    pub about: Option<About>,
+    /// The devices that it must be given.
+    pub devices: Vec<Device>,
+    /// Bytes of memory that it takes before it has a heap.
+    pub memory: u64,
+    /// What is loaded.
+    pub segments: Vec<Part>,
+    /// The same by section.
+    pub sections: Vec<Part>,
+    /// The same by crate, where symbols were found.
+    pub crates: Vec<Part>,
+    /// ELF notes.
+    pub notes: Vec<Part>,
+}
+
+/// Who made an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// Fata.
+    Fata,
+    /// Another user of Solo5's ABI, such as MirageOS.
+    Solo5,
+}
+
+/// A device of a manifest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Device {
+    /// Its name.
+    pub name: String,
+    /// `net` or `block`.
+    pub kind: &'static str,
+}
+
+/// A named part and its bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Part {
+    /// Its name.
+    pub name: String,
+    /// Its bytes.
+    pub size: u64,
+}
+
+impl Describe {
+    /// Describes.
+    pub fn run(self, output: Output) -> anyhow::Result<()> {
+        let (image, symbols) = match self.image {
+            Some(image) => {
+                let symbols = symbols_beside(&image);
+                (image, symbols)
+            }
+            None => {
+                let project = Project::find(&self.selection)?;
+                let flags = BuildFlags {
+                    // An ordinary process is no image.
+                    target: Some(crate::config::Target::Spt),
+                    ..BuildFlags::default()
+                };
+                let built = build::build(&project, &flags, None, output)?;
+                (built.file, Some(built.symbols))
+            }
+        };
+        let data = fs::read(&image).map_err(|error| {
+            failure(
+                format!("cannot read `{}`: {error}", image.display()),
+                "`cargo fata build` makes an image and says where it is",
+            )
+        })?;
+        let symbols = symbols.and_then(|path| fs::read(path).ok());
+        let description = describe(&image.display().to_string(), &data, symbols.as_deref())
+            .with_context(|| format!("cannot describe `{}`", image.display()))?;
+        match self.json {
+            true => anstream::println!("{}", serde_json::to_string_pretty(&description)?),
+            false => print::print(&description),
+        }
+        Ok(())
+    }
+}
+
+/// Where `build` kept the symbols of an image in `dist`.
+fn symbols_beside(image: &Path) -> Option<PathBuf> {
+    let image = fs::canonicalize(image).ok()?;
+    let file = format!("{}.debug", image.file_name()?.to_str()?);
+    let beside = image.with_file_name(&file);
+    let kept = || {
+        Some(
+            image
+                .parent()?
+                .parent()?
+                .join("target/fata/symbols")
+                .join(&file),
+        )
+    };
+    [Some(beside), kept()]
+        .into_iter()
+        .flatten()
+        .find(|path| path.is_file())
+}
+
+/// Describes the image `data`, with the help of the linked file that it was made from.
+///
+/// # Errors
+///
+/// [`ImageError`] for what no tender would start.
+pub fn describe(
+    file: &str,
+    data: &[u8],
+    symbols: Option<&[u8]>,
+) -> Result<Description, ImageError> {
+    let elf = Elf::parse(data)?;
+    let (target, abi_version) = elf.abi()?;
+    let about = About::read(&elf)?;
+    let manifest = elf.manifest()?;
+    let devices = manifest.devices().map(|(_, device)| Device {
+        name: device.name.to_owned(),
+        kind: match device.kind {
+            DeviceKind::Net => "net",
+            DeviceKind::Block => "block",
+        },
+    });
+    Ok(Description {
+        file: file.to_owned(),
+        size: data.len() as u64,
+        kind: if about.is_some() {
+            Kind::Fata
+        } else {
+            Kind::Solo5
+        },
+        platform: platform(target),
+        abi_version,
+        devices: devices.collect(),
+        memory: elf.memory(),
+        segments: segments(&elf),
+        sections: sections(&elf),
+        crates: crates(&elf, symbols),
+        notes: notes(&elf),
+        about,
+    })
+}
+
+fn platform(target: u32) -> String {
+    const NAMES: [(Target, &str); 6] = [
+        (Target::Hvt, "hvt"),
+        (Target::Spt, "spt"),
+        (Target::Virtio, "virtio"),
+        (Target::Muen, "muen"),
+        (Target::Genode, "genode"),
+        (Target::Xen, "xen"),
+    ];
+    let known = NAMES.iter().find(|(number, _)| *number as u32 == target);
+    known.map_or_else(
+        || format!("unknown ({target})"),
+        |(_, name)| (*name).to_owned(),
+    )
+}
+
+fn segments(elf: &Elf<'_>) -> Vec<Part> {
+    let parts = elf.segments.iter().map(|segment| Part {
+        name: format!("{:#x} {}", segment.address, segment.rights()),
+        size: segment.memory,
+    });
+    parts.collect()
+}
+
+fn sections(elf: &Elf<'_>) -> Vec<Part> {
+    let parts = elf.sections.iter().map(|section| Part {
+        name: section.name.clone(),
+        size: section.size,
+    });
+    parts.filter(|part| part.size > 0).collect()
+}
+
+fn notes(elf: &Elf<'_>) -> Vec<Part> {
+    let parts = elf.notes.iter().map(|note| Part {
+        name: format!(
+            "{} {}",
+            note.owner
+                .strip_suffix(b"\0")
+                .unwrap_or(note.owner)
+                .escape_ascii(),
+            match note.note_type {
+                note::TYPE_ABI => "ABI".to_owned(),
+                note::TYPE_MANIFEST => "manifest".to_owned(),
+                note::TYPE_IMAGE => "image".to_owned(),
+                note::TYPE_OFFER => "offer".to_owned(),
+                other => format!("{other:#x}"),
+            }
+        ),
+        size: note.descriptor.len() as u64,
+    });
+    parts.collect()
+}
+
+/// Sizes by crate, from the symbols of `linked` if the image was made from it.
+fn crates(image: &Elf<'_>, linked: Option<&[u8]>) -> Vec<Part> {
+    // An image that was not stripped knows for itself.
+    let own = Symbols::read(image).unwrap_or_default();
+    let symbols = match linked.map(Elf::parse) {
+        Some(Ok(linked)) if own.is_empty() && same(image, &linked) => Symbols::read(&linked).ok(),
+        _ => Some(own),
+    };
+    let sizes = symbols.unwrap_or_default().by_crate();
+    let parts = sizes.into_iter().map(|(name, size)| Part { name, size });
+    parts.collect()
+}
+
+/// Whether what is loaded of both is the same, so that addresses mean the same.
+fn same(image: &Elf<'_>, linked: &Elf<'_>) -> bool {
+    let parts = |elf: &Elf<'_>| -> Vec<_> {
+        let segments = elf.segments.iter();
+        // The first segment may hold the ELF header, which stripping changes.
+        let content = segments.map(|s| (s.address, s.content.get(64..).map(<[u8]>::to_vec)));
+        content.collect()
+    };
+    parts(image) == parts(linked)
+}

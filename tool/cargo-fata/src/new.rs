@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: ISC
+//! `cargo fata new`: an ordinary cargo package that is a unikernel.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context;
+use clap::{Args, ValueEnum};
+
+use crate::{
+    failure::failure,
+    output::{Output, display},
+};
+
+/// Make a package for a unikernel
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    cargo fata new hello\n")]
+pub struct New {
+    /// Folder to make; its last part names the package
+    #[arg(value_name = "NAME")]
+    path: PathBuf,
+
+    /// What to start from
+    #[arg(long, value_name = "TEMPLATE", default_value = "hello")]
+    template: Template,
+
+    /// Take Fata from a checkout in this folder
+    #[arg(long, value_name = "PATH", conflicts_with = "fata_git")]
+    fata_path: Option<PathBuf>,
+
+    /// Take Fata from a git repository
+    #[arg(long, value_name = "URL")]
+    fata_git: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Template {
+    /// Says hello; takes an argument
+    Hello,
+}
+
+/// A file of a template: its path in the package, and its text.
+type File = (&'static str, &'static str);
+
+const MANIFEST: &str = include_str!("../templates/Cargo.toml.in");
+const IGNORE: File = (".gitignore", "/target\n/dist\n");
+const HELLO: &[File] = &[
+    IGNORE,
+    ("src/main.rs", include_str!("../templates/hello/main.rs")),
+];
+impl New {
+    /// Makes the package.
+    pub fn run(self, output: Output) -> anyhow::Result<()> {
+        let name = self.name()?;
+        if self.path.exists() {
+            return Err(failure(
+                format!("`{}` exists already", self.path.display()),
+                "choose another name, or remove it first",
+            ));
+        }
+        let manifest = MANIFEST
+            .replace("@NAME@", name)
+            .replace("@FATA@", &self.source()?);
+        let files = match self.template {
+            Template::Hello => HELLO,
+            };
+        write(&self.path.join("Cargo.toml"), &manifest)?;
+        for (path, text) in files {
+            write(&self.path.join(path), text)?;
+        }
+        let path = display(&self.path);
+        output.status("Created", format_args!("unikernel `{name}` in `{path}`"));
+        output.status("Next", format_args!("cd {path} && cargo fata run"));
+        Ok(())
+    }
+
+    fn name(&self) -> anyhow::Result<&str> {
+        let name = self
+            .path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or_default();
+        let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_');
+        if name.starts_with(|c: char| c.is_ascii_lowercase()) && name.chars().all(fits) {
+            return Ok(name);
+        }
+        Err(failure(
+            format!("`{name}` cannot be the name of a package"),
+            "use small letters, digits, `-` and `_`, a letter first",
+        ))
+    }
+
+    /// Where the package takes Fata from, as the inside of a TOML table.
+    fn source(&self) -> anyhow::Result<String> {
+        if let Some(url) = &self.fata_git {
+            return Ok(format!("git = {}", quoted(url)));
+        }
+        let checkout = match &self.fata_path {
+            Some(path) => fs::canonicalize(path)
+                .with_context(|| format!("cannot find the checkout `{}`", path.display()))?,
+            // Until the crates are published: the checkout that the tool was built from.
+            None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."),
+        };
+        let facade = checkout.join("fata");
+        if !facade.join("Cargo.toml").is_file() {
+            return Err(failure(
+                format!("no checkout of Fata in `{}`", checkout.display()),
+                "name one with `--fata-path PATH`, or a repository with `--fata-git URL`",
+            ));
+        }
+        let facade = fs::canonicalize(&facade)
+            .with_context(|| format!("cannot resolve `{}`", facade.display()))?;
+        Ok(format!("path = {}", quoted(&facade.display().to_string())))
+    }
+}
+
+/// `text` as a TOML string.
+fn quoted(text: &str) -> String {
+    toml_edit::Value::from(text).to_string()
+}
+
+fn write(path: &Path, text: &str) -> anyhow::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(folder).with_context(|| format!("cannot make `{}`", folder.display()))?;
+    fs::write(path, text).with_context(|| format!("cannot write `{}`", path.display()))
+}
