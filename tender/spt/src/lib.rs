@@ -1,2 +1,155 @@
 // SPDX-License-Identifier: ISC
 //! The spt tender: runs a unikernel in a sandboxed Linux process.
+//!
+//! The image becomes this process. [`main`] maps it at the addresses it was linked for, attaches
+//! its devices, gives up everything that the process can do besides, and jumps; what is left is the
+//! image's memory, its descriptors, and about ten system calls whose arguments a filter checks. The
+//! tender's own memory is gone by then: the guest cannot read what it knew.
+//!
+//! In order of running: `memory` (map and load), `boot` (what the guest is told), `sandbox` (what
+//! the process gives up), `filter` (which system calls stay), `depart` (unmap the tender, close the
+//! filter, jump). The ABI is Solo5's spt, version 2 (Solo5 `docs/architecture.md`,
+//! `include/spt_abi.h`), so images of MirageOS run too; [`fata_abi::spt::Offer`] is what goes
+//! beyond it.
+
+mod boot;
+mod depart;
+pub mod filter;
+mod memory;
+mod sandbox;
+mod system;
+
+use std::{
+    ffi::OsString,
+    os::fd::{AsFd, AsRawFd, OwnedFd},
+    process::ExitCode,
+};
+
+use fata_abi::{
+    manifest::{Manifest, Properties},
+    note::Target,
+    spt::{ABI_VERSION, EPOLL_TIMER},
+};
+use fata_tender::{
+    Error,
+    attach::{self, Attached},
+    elf::{self, Abi, Image},
+    options::{Command, DEFAULT_MEMORY, HELP, NetSource, Run},
+};
+use rustix::{
+    event::epoll::{self, CreateFlags, EventData, EventFlags},
+    time::{TimerfdClockId, TimerfdFlags},
+};
+
+use crate::memory::GuestMemory;
+
+/// Exit status of a tender that could not start its guest, as Solo5's have it.
+const FAILURE: u8 = 1;
+
+/// Runs the tender with the words that follow the program's name. It returns only if there is no
+/// guest to run: otherwise the process becomes the guest, and ends with its status.
+pub fn main(words: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let result = match Command::parse(words) {
+        Ok(Command::Help) => {
+            print!(
+                "Run a unikernel in a sandboxed process.\n\n\
+                 Usage: fata-spt [OPTIONS] [--] IMAGE [ARGUMENTS]\n\nOptions:\n{HELP}"
+            );
+            return ExitCode::SUCCESS;
+        }
+        Ok(Command::Version) => {
+            println!("fata-spt {}", env!("CARGO_PKG_VERSION"));
+            println!("spt ABI {ABI_VERSION}");
+            return ExitCode::SUCCESS;
+        }
+        Ok(Command::Run(run)) => start(&run),
+        Err(error) => Err(error),
+    };
+    let Err(error) = result;
+    eprintln!("fata-spt: {error}");
+    ExitCode::from(FAILURE)
+}
+
+/// What only an uninhabited type can say: no return without an error.
+enum Never {}
+
+fn start(run: &Run) -> Result<Never, Error> {
+    sandbox::check_host()?;
+    let abi = Abi {
+        target: Target::Spt,
+        version: ABI_VERSION,
+    };
+    let (source, mut image) = elf::open(&run.image, abi)?;
+    let size = run.options.memory.unwrap_or(DEFAULT_MEMORY);
+    image
+        .check_fits(size)
+        .map_err(|error| error.about(&run.image))?;
+    let attached = attach::attach(&mut image.manifest, &run.options)?;
+    let has_child = run
+        .options
+        .nets
+        .iter()
+        .any(|net| matches!(net.value, NetSource::User(_)));
+
+    let mut memory = GuestMemory::map(size)?;
+    memory
+        .load(&source, &image)
+        .map_err(|error| error.about(&run.image))?;
+    drop(source);
+    let waiting = Waiting::new(&attached)?;
+    let free = boot::write(&mut memory, &image, &waiting, &run.arguments)?;
+    boot::offer(&mut memory, &image)?;
+    memory.protect(&image)?;
+
+    let filter = filter::compile(&filter_input(&image, &waiting, &attached, size));
+    let kept = attached.iter().map(|device| device.descriptor.as_raw_fd());
+    let kept = kept.chain([waiting.epoll.as_raw_fd(), waiting.timer.as_raw_fd()]);
+    let departure = depart::prepare(&mut memory, &filter, image.entry, free)?;
+    sandbox::enter(kept.collect(), has_child)?;
+    depart::depart(departure)
+}
+
+/// What the guest waits with.
+struct Waiting {
+    epoll: OwnedFd,
+    timer: OwnedFd,
+}
+
+impl Waiting {
+    fn new(attached: &[Attached]) -> Result<Self, Error> {
+        let cannot = |error| Error::new(format!("cannot make an epoll set: {error}"));
+        let epoll = epoll::create(CreateFlags::CLOEXEC).map_err(cannot)?;
+        let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
+        let timer =
+            rustix::time::timerfd_create(TimerfdClockId::Monotonic, flags).map_err(cannot)?;
+        let timer_entry = (timer.as_fd(), EPOLL_TIMER);
+        let nets = attached
+            .iter()
+            .filter(|d| matches!(d.properties, Properties::Net { .. }));
+        let nets = nets.map(|device| (device.descriptor.as_fd(), device.index as u64));
+        for (descriptor, data) in nets.chain([timer_entry]) {
+            epoll::add(&epoll, descriptor, EventData::new_u64(data), EventFlags::IN)
+                .map_err(cannot)?;
+        }
+        Ok(Self { epoll, timer })
+    }
+}
+
+fn filter_input(
+    image: &Image,
+    waiting: &Waiting,
+    attached: &[Attached],
+    memory: u64,
+) -> filter::Input {
+    let manifest: &Manifest<_> = &image.manifest;
+    filter::Input {
+        epoll: waiting.epoll.as_raw_fd(),
+        timer: waiting.timer.as_raw_fd(),
+        devices: attached
+            .iter()
+            .filter_map(|device| manifest.attachment(device.index))
+            .collect(),
+        offered: image.offer.is_some(),
+        memory,
+    }
+}

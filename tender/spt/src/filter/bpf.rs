@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: ISC
+//! From rules to the instructions of a seccomp filter.
+//!
+//! The code has one block a system call, tried in turn; within a block one sequence a rule, which
+//! ends in `ALLOW` or goes on to the next when a condition fails; and `KILL` at the end of each.
+//! Classic BPF has one 32-bit accumulator, and jumps go forward by at most 255 (`JA`: any distance).
+//!
+//! Read first: Linux `Documentation/networking/filter.rst` (classic BPF), `struct seccomp_data`.
+
+use super::{Condition, ORDER, Rule};
+
+/// One instruction: Linux's `struct sock_filter`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Instruction {
+    /// Operation.
+    pub code: u16,
+    /// Instructions to skip if a condition holds.
+    pub jump_true: u8,
+    /// Instructions to skip if it does not.
+    pub jump_false: u8,
+    /// Operand.
+    pub operand: u32,
+}
+
+impl Instruction {
+    /// The instruction as it stands in memory.
+    pub fn to_bytes(self) -> [u8; 8] {
+        let [a, b] = self.code.to_le_bytes();
+        let [w, x, y, z] = self.operand.to_le_bytes();
+        [a, b, self.jump_true, self.jump_false, w, x, y, z]
+    }
+}
+
+/// Most instructions of a filter (`BPF_MAXINSNS`).
+pub const MAX_INSTRUCTIONS: usize = 4096;
+
+// Operations, `BPF_...` in Linux's `bpf_common.h`: A is the accumulator, X the index register, K the
+// operand, M scratch memory, P the `struct seccomp_data`.
+
+/// A = P[K]
+pub(super) const LOAD: u16 = 0x20;
+/// A = K
+pub(super) const LOAD_CONSTANT: u16 = 0x00;
+/// X = M[K]
+pub(super) const LOAD_INDEX_SCRATCH: u16 = 0x61;
+/// M[K] = A
+pub(super) const STORE_SCRATCH: u16 = 0x02;
+/// Skip K instructions.
+pub(super) const JUMP: u16 = 0x05;
+/// A == K
+pub(super) const IF_EQUAL: u16 = 0x15;
+/// A > K
+pub(super) const IF_GREATER: u16 = 0x25;
+/// A > X
+pub(super) const IF_GREATER_INDEX: u16 = 0x2d;
+/// A >= K
+pub(super) const IF_AT_LEAST: u16 = 0x35;
+/// A & K != 0
+pub(super) const IF_BITS: u16 = 0x45;
+/// A |= X
+pub(super) const OR_INDEX: u16 = 0x4c;
+/// A -= X
+pub(super) const SUBTRACT_INDEX: u16 = 0x1c;
+/// A <<= K
+pub(super) const SHIFT_LEFT: u16 = 0x64;
+/// A >>= K
+pub(super) const SHIFT_RIGHT: u16 = 0x74;
+/// X = A
+pub(super) const ACCUMULATOR_TO_INDEX: u16 = 0x07;
+/// The verdict is K.
+pub(super) const RETURN: u16 = 0x06;
+
+pub(super) const ALLOW: u32 = 0x7fff_0000;
+pub(super) const KILL_PROCESS: u32 = 0x8000_0000;
+
+const NUMBER: u32 = 0;
+const ARCHITECTURE: u32 = 4;
+const ARGUMENTS: u32 = 16;
+const AUDIT_ARCH_X86_64: u32 = 0xc000_003e;
+
+/// Puts a filter together. It kills unless a rule allows, for calls of other architectures too;
+/// x32 calls have numbers of their own, which no rule names.
+pub(super) fn compile(rules: &[Rule]) -> Vec<Instruction> {
+    let mut filter = vec![
+        plain(LOAD, ARCHITECTURE),
+        branch(IF_EQUAL, AUDIT_ARCH_X86_64, 1, 0),
+        plain(RETURN, KILL_PROCESS),
+        plain(LOAD, NUMBER),
+    ];
+    for call in ORDER {
+        let mut body = Vec::new();
+        for rule in rules.iter().filter(|rule| rule.call == call) {
+            body.extend(sequence(rule));
+        }
+        if body.is_empty() {
+            continue;
+        }
+        body.push(plain(RETURN, KILL_PROCESS));
+        match u8::try_from(body.len()) {
+            Ok(skip) => filter.push(branch(IF_EQUAL, call, 0, skip)),
+            Err(_) => {
+                filter.push(branch(IF_EQUAL, call, 1, 0));
+                filter.push(plain(JUMP, body.len() as u32));
+            }
+        }
+        filter.extend(body);
+    }
+    filter.push(plain(RETURN, KILL_PROCESS));
+    assert!(
+        rules.iter().all(|rule| ORDER.contains(&rule.call)),
+        "a rule without a place in ORDER"
+    );
+    assert!(
+        filter.len() <= MAX_INSTRUCTIONS,
+        "a filter that the kernel would refuse"
+    );
+    filter
+}
+
+/// Stands for the end of the sequence until that is known. No jump of a condition is as long.
+const FAIL: u8 = u8::MAX;
+
+/// The code of one rule: `ALLOW`, or on to what follows.
+fn sequence(rule: &Rule) -> Vec<Instruction> {
+    let mut code = Vec::new();
+    for condition in &rule.conditions {
+        match *condition {
+            Condition::Equal(argument, value) => code.extend(equal(argument, value)),
+            Condition::AtMost(argument, value) => code.extend(at_most(argument, value)),
+            Condition::Within(start, end) => code.extend(within(start, end)),
+        }
+    }
+    code.push(plain(RETURN, ALLOW));
+    let len = code.len();
+    for (at, instruction) in code.iter_mut().enumerate() {
+        let to_end = u8::try_from(len - at - 1).expect("a rule has a few conditions");
+        for jump in [&mut instruction.jump_true, &mut instruction.jump_false] {
+            if *jump == FAIL {
+                *jump = to_end;
+            }
+        }
+    }
+    code
+}
+
+fn equal(argument: u32, value: u64) -> [Instruction; 4] {
+    [
+        plain(LOAD, low(argument)),
+        branch(IF_EQUAL, value as u32, 0, FAIL),
+        plain(LOAD, high(argument)),
+        branch(IF_EQUAL, (value >> 32) as u32, 0, FAIL),
+    ]
+}
+
+fn at_most(argument: u32, value: u64) -> Vec<Instruction> {
+    let upper = (value >> 32) as u32;
+    let mut code = vec![plain(LOAD, high(argument))];
+    if upper == 0 {
+        code.push(branch(IF_EQUAL, 0, 0, FAIL));
+    } else {
+        code.push(branch(IF_GREATER, upper, FAIL, 0));
+        // Less in the upper half: the lower does not matter.
+        code.push(branch(IF_EQUAL, upper, 0, 2));
+    }
+    code.push(plain(LOAD, low(argument)));
+    code.push(branch(IF_GREATER, value as u32, FAIL, 0));
+    code
+}
+
+/// `start <= argument 0`, and `argument 0 + argument 1 <= end`, without overflow: in pages, whose
+/// numbers have 32 bits as long as addresses have 44.
+fn within(start: u64, end: u64) -> Vec<Instruction> {
+    let page = |address: u64| u32::try_from(address >> 12).expect("guest memory below 16 TB");
+    let mut code = page_number(0).to_vec();
+    code.extend([
+        branch(IF_AT_LEAST, page(start), 0, FAIL),
+        branch(IF_GREATER, page(end), FAIL, 0),
+        // Keep the number of pages from here to the end.
+        plain(ACCUMULATOR_TO_INDEX, 0),
+        plain(LOAD_CONSTANT, page(end)),
+        plain(SUBTRACT_INDEX, 0),
+        plain(STORE_SCRATCH, 0),
+    ]);
+    code.extend(page_number(1));
+    code.extend([
+        plain(LOAD_INDEX_SCRATCH, 0),
+        branch(IF_GREATER_INDEX, 0, FAIL, 0),
+    ]);
+    code
+}
+
+/// Leaves in the accumulator the number of the page that `argument` is the start of; fails if it is
+/// the start of none.
+fn page_number(argument: u32) -> [Instruction; 8] {
+    [
+        plain(LOAD, high(argument)),
+        branch(IF_GREATER, 0xfff, FAIL, 0),
+        plain(SHIFT_LEFT, 20),
+        plain(ACCUMULATOR_TO_INDEX, 0),
+        plain(LOAD, low(argument)),
+        branch(IF_BITS, 0xfff, FAIL, 0),
+        plain(SHIFT_RIGHT, 12),
+        plain(OR_INDEX, 0),
+    ]
+}
+
+fn low(argument: u32) -> u32 {
+    ARGUMENTS + 8 * argument
+}
+
+fn high(argument: u32) -> u32 {
+    low(argument) + 4
+}
+
+fn plain(code: u16, operand: u32) -> Instruction {
+    branch(code, operand, 0, 0)
+}
+
+fn branch(code: u16, operand: u32, jump_true: u8, jump_false: u8) -> Instruction {
+    Instruction {
+        code,
+        jump_true,
+        jump_false,
+        operand,
+    }
+}
