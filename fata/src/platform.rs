@@ -14,6 +14,9 @@ mod chosen {
 
 #[cfg(not(fata_platform = "spt"))]
 mod chosen {
+    use core::arch::global_asm;
+
+    use fata_abi::image::{ArgumentTree, Image, LAYOUT, Slice, Text};
     // Linked for what it defines: the platform, and the `main` that the host's C library calls.
     use fata_platform_unix as _;
     use fata_runtime::heap::Heap;
@@ -24,6 +27,40 @@ mod chosen {
     /// The heap of sealed images here too, so that what is tried as a process meets its checks.
     #[global_allocator]
     static HEAP: Heap = Heap::new();
+
+    // What `#[fata::main]` defines, for what has none: the tests of a library that uses this
+    // crate. Weak, which only assembly can say, so that it gives way in a program.
+    #[cfg(target_arch = "x86_64")]
+    global_asm!(
+        ".weak __fata_image", "__fata_image: jmp {image}",
+        ".weak __fata_main", "__fata_main: jmp {main}",
+        image = sym image, main = sym main
+    );
+    #[cfg(target_arch = "aarch64")]
+    global_asm!(
+        ".weak __fata_image", "__fata_image: b {image}",
+        ".weak __fata_main", "__fata_main: b {main}",
+        image = sym image, main = sym main
+    );
+
+    fn image() -> &'static Image {
+        static IMAGE: Image = Image {
+            layout: LAYOUT,
+            sealed: 0,
+            name: Text::new("test"),
+            version: Text::new(""),
+            about: Text::new(""),
+            platform: Text::new(NAME),
+            boot_arguments: Text::new(""),
+            arguments: &ArgumentTree::EMPTY,
+            manifest: Slice::new(&[]),
+        };
+        &IMAGE
+    }
+
+    fn main() -> u8 {
+        unreachable!("a test harness has a main function of its own")
+    }
 }
 
 pub use chosen::NAME;

@@ -19,4 +19,8 @@ pub use fata_runtime::{
     time::{Instant, sleep, timeout},
 };
 
+pub use fata_tcpip::{Stack, TcpListener, TcpStream, UdpSocket};
+
 pub use crate::device::{Block, Buffer, Device, Disk, Files, Flow, Kv, Net, NetExt, Nic};
+// For their methods: the names are too often others' as well.
+pub use crate::device::flow::{Read as _, Write as _};
