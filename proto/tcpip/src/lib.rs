@@ -35,6 +35,9 @@ mod stack;
 mod tcp;
 mod udp;
 
+#[cfg(test)]
+mod tests;
+
 pub use address::{Address, IpPrefix, Ipv4Prefix, Ipv6Prefix, NotAPrefix, Prefix};
 pub use config::{Config, Ipv4, Ipv6, TcpConfig, UdpConfig};
 pub use device::StackArguments;

@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: ISC
+//! Listeners and connections.
+
+use std::{
+    net::SocketAddr,
+    pin::pin,
+    task::{Context, Poll, Waker},
+    time::Duration,
+    vec,
+    vec::Vec,
+};
+
+use embedded_io_async::{Read, Write};
+use fata_device::{
+    Flow,
+    weather::{Chance, Loss},
+};
+
+use super::world::{World, both, fixed, pair, wire};
+use crate::{Error, Stack, TcpConfig, TcpListener, TcpStream};
+
+fn port(port: u16) -> SocketAddr {
+    SocketAddr::new([10, 0, 0, 2].into(), port)
+}
+
+fn connected(world: &mut World, a: &Stack, b: &Stack) -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind(b, 80).unwrap();
+    let (client, server) = world.run(both(TcpStream::connect(a, port(80)), listener.accept()));
+    (client.unwrap(), server.unwrap().0)
+}
+
+async fn read_all(stream: &mut TcpStream) -> Vec<u8> {
+    let mut all = Vec::new();
+    let mut buffer = [0; 1000];
+    loop {
+        match stream.read(&mut buffer).await.unwrap() {
+            0 => return all,
+            len => all.extend_from_slice(&buffer[..len]),
+        }
+    }
+}
+
+fn pattern(len: usize) -> Vec<u8> {
+    (0..len).map(|n| (n ^ (n >> 8) ^ (n >> 16)) as u8).collect()
+}
+
+/// Sends a megabyte each way through a wire that loses `percent` of all frames.
+fn megabyte(percent: u32, seed: u64) {
+    let mut world = World::new();
+    let (a, b) = wire();
+    let a = world.add(Loss::new(a, Chance::percent(percent), seed), fixed(1));
+    let b = world.add(Loss::new(b, Chance::percent(percent), seed + 1), fixed(2));
+    let (mut client, mut server) = connected(&mut world, &a, &b);
+    let data = pattern(1 << 20);
+    let send = async {
+        client.write_all(&data).await.unwrap();
+        client.shutdown().await.unwrap();
+        read_all(&mut client).await
+    };
+    let receive = async {
+        let got = read_all(&mut server).await;
+        server.write_all(&got).await.unwrap();
+        server.shutdown().await.unwrap();
+        got
+    };
+    let (back, there) = world.run(both(send, receive));
+    assert!(there == data, "arrives byte for byte");
+    assert!(back == data, "and comes back so");
+}
+
+#[test]
+fn a_megabyte_crosses() {
+    megabyte(0, 1);
+}
+
+#[test]
+fn a_megabyte_crosses_a_lossy_wire() {
+    megabyte(2, 1);
+    megabyte(5, 2);
+}
+
+#[test]
+fn over_ipv6_too() {
+    let (mut world, a, b) = pair();
+    let listener = TcpListener::bind(&b, "[fd00::2]:80".parse::<SocketAddr>().unwrap()).unwrap();
+    let connect = TcpStream::connect(&a, "[fd00::2]:80".parse().unwrap());
+    let (client, server) = world.run(both(connect, listener.accept()));
+    let (mut client, (mut server, peer)) = (client.unwrap(), server.unwrap());
+    assert_eq!(peer, client.local_addr());
+    let text = world.run(async {
+        client.write_all(b"six").await.unwrap();
+        drop(client);
+        read_all(&mut server).await
+    });
+    assert_eq!(text, b"six");
+}
+
+#[test]
+fn each_direction_ends_by_itself() {
+    let (mut world, a, b) = pair();
+    let (mut client, mut server) = connected(&mut world, &a, &b);
+    world.run(async {
+        client.write_all(b"question").await.unwrap();
+        client.shutdown().await.unwrap();
+        client.shutdown().await.unwrap();
+        assert_eq!(client.write(b"more").await, Err(Error::BrokenPipe));
+        assert_eq!(read_all(&mut server).await, b"question");
+        server.write_all(b"answer").await.unwrap();
+        server.flush().await.unwrap();
+        assert_eq!(client.peek(&mut [0; 3]).await, Ok(3));
+        drop(server);
+        assert_eq!(read_all(&mut client).await, b"answer");
+        assert_eq!(client.read(&mut [0]).await, Ok(0));
+    });
+}
+
+#[test]
+fn what_was_written_before_a_drop_arrives() {
+    let (mut world, a, b) = pair();
+    let (mut client, mut server) = connected(&mut world, &a, &b);
+    let data = pattern(40_000);
+    world.run(client.write_all(&data)).unwrap();
+    drop(client);
+    assert!(world.run(read_all(&mut server)) == data);
+    drop(server);
+    world.pass(Duration::from_secs(90));
+    for stack in [a, b] {
+        let engine = stack.shared().engine.borrow();
+        assert_eq!(engine.sockets.iter().count(), 0, "no socket is left behind");
+    }
+}
+
+#[test]
+fn an_abort_is_an_error_at_the_other_end() {
+    let (mut world, a, b) = pair();
+    let (client, mut server) = connected(&mut world, &a, &b);
+    client.abort();
+    assert_eq!(
+        world.run(server.read(&mut [0; 8])),
+        Err(Error::ConnectionReset)
+    );
+    assert_eq!(
+        world.run(server.write(&[0; 8])),
+        Err(Error::ConnectionReset)
+    );
+}
+
+#[test]
+fn nobody_there() {
+    let (mut world, a, b) = pair();
+    let refused = world.run(TcpStream::connect(&a, port(81)));
+    assert!(matches!(refused, Err(Error::ConnectionRefused)));
+    let silent = SocketAddr::new([10, 0, 0, 77].into(), 80);
+    let out_of_time = world.run(TcpStream::connect(&a, silent));
+    assert!(matches!(out_of_time, Err(Error::TimedOut)));
+    let far = world.run(TcpStream::connect(&a, "192.0.2.1:80".parse().unwrap()));
+    assert!(matches!(far, Err(Error::NetworkUnreachable)));
+    drop(b);
+}
+
+#[test]
+fn a_listener_takes_many_at_once_and_more_later() {
+    let (mut world, a, b) = pair();
+    let config = TcpConfig {
+        backlog: 4,
+        receive_buffer: 2000,
+        send_buffer: 2000,
+    };
+    let listener = TcpListener::bind_with(&b, 80, config).unwrap();
+    assert!(matches!(TcpListener::bind(&b, 80), Err(Error::AddrInUse)));
+    // Ten at once, of which the backlog holds four; the others ask again until there is room.
+    let connect = async {
+        let mut waiting: Vec<_> = (0..10)
+            .map(|_| std::boxed::Box::pin(TcpStream::connect(&a, port(80))))
+            .collect();
+        let mut streams = Vec::new();
+        std::future::poll_fn(|cx| {
+            waiting.retain_mut(|connect| match connect.as_mut().poll(cx) {
+                Poll::Ready(stream) => {
+                    streams.push(stream.unwrap());
+                    false
+                }
+                Poll::Pending => true,
+            });
+            match waiting.is_empty() {
+                true => Poll::Ready(()),
+                false => Poll::Pending,
+            }
+        })
+        .await;
+        streams
+    };
+    let accept = async {
+        let mut streams = Vec::new();
+        let mut incoming = listener.incoming();
+        while streams.len() < 10 {
+            streams.push(incoming.next().await.unwrap());
+        }
+        streams
+    };
+    let (clients, servers) = world.run(both(connect, accept));
+    assert_eq!((clients.len(), servers.len()), (10, 10));
+    // One after the other, many times the backlog.
+    drop((clients, servers));
+    for _ in 0..50 {
+        let (client, server) = world.run(both(TcpStream::connect(&a, port(80)), listener.accept()));
+        let (mut client, mut server) = (client.unwrap(), server.unwrap().0);
+        world.run(async {
+            client.write_all(b"x").await.unwrap();
+            assert_eq!(server.read(&mut [0; 4]).await, Ok(1));
+        });
+    }
+    let held = b.shared().engine.borrow().sockets.iter().count();
+    assert!(held < 70, "sockets that ended are let go: {held} are held");
+}
+
+#[test]
+fn a_full_backlog_does_not_refuse() {
+    let (mut world, a, b) = pair();
+    let config = TcpConfig {
+        backlog: 1,
+        ..TcpConfig::default()
+    };
+    let listener = TcpListener::bind_with(&b, 80, config).unwrap();
+    let first = world.run(TcpStream::connect(&a, port(80))).unwrap();
+    let mut second = pin!(TcpStream::connect(&a, port(80)));
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(second.as_mut().poll(&mut cx).is_pending());
+    world.pass(Duration::from_secs(2));
+    assert!(
+        second.as_mut().poll(&mut cx).is_pending(),
+        "neither refused nor accepted"
+    );
+    assert_eq!(world.run(listener.accept()).unwrap().1, first.local_addr());
+    let second = world.run(second).unwrap();
+    assert_eq!(world.run(listener.accept()).unwrap().1, second.local_addr());
+}
+
+#[test]
+fn a_peer_that_vanishes_breaks_a_connection_that_writes() {
+    let mut world = World::new();
+    let (a, b) = wire();
+    let a = world.add(a, fixed(1));
+    let gone = std::rc::Rc::new(std::cell::Cell::new(false));
+    let (stack, mut driver) =
+        Stack::with_driver(b, fixed(2), super::world::random, super::world::clock);
+    let is_gone = gone.clone();
+    world.add_step(move |cx| {
+        if !is_gone.get() {
+            driver.step(cx, super::world::clock());
+        }
+    });
+    let (mut client, _server) = connected(&mut world, &a, &stack);
+    gone.set(true);
+    world.run(async {
+        client.write_all(b"into the void").await.unwrap();
+        assert_eq!(client.flush().await, Err(Error::ConnectionReset));
+    });
+}
+
+#[test]
+fn an_idle_connection_lives_on() {
+    let (mut world, a, b) = pair();
+    let (mut client, mut server) = connected(&mut world, &a, &b);
+    world.run(async {
+        client.write_all(&[1]).await.unwrap();
+        assert_eq!(server.read(&mut [0]).await, Ok(1));
+    });
+    world.pass(Duration::from_secs(1000));
+    world.run(async {
+        server.write_all(&vec![2; 100]).await.unwrap();
+        assert_eq!(client.read(&mut [0; 200]).await, Ok(100));
+    });
+}
