@@ -29,7 +29,7 @@ pub struct Clean {
 impl Clean {
     /// Removes the work of all images of the workspace, and the images of this package.
     pub fn run(self, output: Output) -> anyhow::Result<()> {
-        let project = Project::find(&self.selection)?;
+        let project = Project::locate(&self.selection)?;
         let dist = project.dist();
         let image = |target: Target| dist.join(format!("{}.{}", project.binary, target.name()));
         let made = [project.work(), image(Target::Unix), image(Target::Spt)];

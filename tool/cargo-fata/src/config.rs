@@ -17,10 +17,7 @@ use anyhow::{Context, anyhow};
 use clap::ValueEnum;
 use serde::Deserialize;
 
-use crate::{
-    devices::{self, Devices, Memory},
-    failure::failure,
-};
+use crate::devices::{self, Devices, Memory};
 
 pub mod edit;
 
@@ -91,12 +88,6 @@ impl Config {
         let names = [&config.net, &config.net_mac, &config.block];
         for name in names.into_iter().flat_map(|map| map.keys()) {
             devices::check_name(name).map_err(|error| anyhow!(error))?;
-        }
-        if config.seal && config.target() == Target::Unix {
-            return Err(failure(
-                "`seal` means nothing for target `unix`",
-                "an ordinary process takes its arguments as they are given; remove one of the two",
-            ));
         }
         Ok(config)
     }

@@ -141,7 +141,7 @@ pub fn split_colons(args: Vec<OsString>) -> Vec<OsString> {
 pub fn parse_named(text: &str) -> Result<Named<String>, String> {
     let (name, value) = text
         .split_once('=')
-        .ok_or("expected `NAME=VALUE`, where NAME is the device's name in the manifest")?;
+        .ok_or_else(|| format!("a device's name comes first, as in `service={text}`"))?;
     check_name(name)?;
     if value.is_empty() {
         return Err(format!("nothing after `{name}=`"));
@@ -154,13 +154,9 @@ pub fn parse_named(text: &str) -> Result<Named<String>, String> {
 
 fn parse_named_number(text: &str) -> Result<Named<u32>, String> {
     let Named { name, value } = parse_named(text)?;
-    let value: u32 = value
-        .parse()
-        .map_err(|_| format!("not a number of bytes: `{value}`"))?;
+    let value: u32 = value.parse().map_err(|_| "expected a number of bytes")?;
     if !value.is_power_of_two() || value < 512 {
-        return Err(format!(
-            "a block size is a power of two from 512 up: {value}"
-        ));
+        return Err("a block size is a power of two from 512 up".to_owned());
     }
     Ok(Named { name, value })
 }
@@ -189,7 +185,7 @@ pub fn parse_memory(text: &str) -> Result<Memory, String> {
         .ok()
         .and_then(|n: u32| n.checked_mul(factor))
         .filter(|&n| n > 0)
-        .ok_or_else(|| format!("expected whole megabytes such as `16M` or `1G`: `{text}`"))?;
+        .ok_or("expected whole megabytes such as `16M` or `1G`")?;
     Ok(Memory(size))
 }
 

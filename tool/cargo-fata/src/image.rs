@@ -108,6 +108,9 @@ impl<'a> Elf<'a> {
     /// [`ImageError::Elf`] if they are not those of a static executable.
     pub fn parse(data: &'a [u8]) -> Result<Self, ImageError> {
         let bad = |error: object::Error| ImageError::Elf(error.to_string());
+        if !data.starts_with(&object::elf::ELFMAG) {
+            return Err(ImageError::Elf("it does not begin like one".into()));
+        }
         let header = FileHeader64::<LittleEndian>::parse(data).map_err(bad)?;
         if header.e_machine(ENDIAN) != object::elf::EM_X86_64 {
             return Err(ImageError::Elf("made for another CPU".into()));

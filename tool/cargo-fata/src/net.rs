@@ -18,6 +18,8 @@ pub mod state;
 use plan::{Plan, Step, Wish};
 use state::State;
 
+const NOTHING: &str = "`cargo fata net up` has made nothing here";
+
 /// Make and remove the host's side of a unikernel's network; needs root
 #[derive(Debug, Args)]
 #[command(
@@ -74,7 +76,7 @@ impl Net {
         match &self.action {
             Action::Up(up) => self.up(up, output),
             Action::Down(down) => self.down(down.dry_run, output),
-            Action::Show => self.show(),
+            Action::Show => self.show(output),
         }
     }
 
@@ -112,7 +114,7 @@ impl Net {
     fn down(&self, dry_run: bool, output: Output) -> anyhow::Result<()> {
         let mut state = State::read(&self.state)?;
         if state.done.is_empty() {
-            output.status("Clean", "`cargo fata net up` has made nothing here");
+            output.status("Clean", NOTHING);
             return Ok(());
         }
         if dry_run {
@@ -126,8 +128,12 @@ impl Net {
         Ok(())
     }
 
-    fn show(&self) -> anyhow::Result<()> {
-        for step in State::read(&self.state)?.done {
+    fn show(&self, output: Output) -> anyhow::Result<()> {
+        let state = State::read(&self.state)?;
+        if state.done.is_empty() {
+            output.status("Clean", NOTHING);
+        }
+        for step in state.done {
             anstream::println!("{}", line(&step.todo));
         }
         Ok(())

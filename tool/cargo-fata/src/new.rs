@@ -66,7 +66,7 @@ impl New {
             .replace("@FATA@", &self.source()?);
         let files = match self.template {
             Template::Hello => HELLO,
-            };
+        };
         write(&self.path.join("Cargo.toml"), &manifest)?;
         for (path, text) in files {
             write(&self.path.join(path), text)?;

@@ -52,8 +52,15 @@ pub fn cargo() -> Command {
 }
 
 impl Project {
-    /// Finds what `selection` means in the current folder.
+    /// Finds what `selection` means in the current folder, and reads its `Fata.toml`.
     pub fn find(selection: &Selection) -> anyhow::Result<Self> {
+        let mut project = Self::locate(selection)?;
+        project.config = Config::read(&project.folder)?;
+        Ok(project)
+    }
+
+    /// Finds what `selection` means in the current folder, whatever its `Fata.toml` says.
+    pub fn locate(selection: &Selection) -> anyhow::Result<Self> {
         let here = env::current_dir().context("cannot tell the current folder")?;
         let manifest = nearest_manifest(&here)?;
         let metadata = metadata(&manifest)?;
@@ -83,7 +90,7 @@ impl Project {
             folder: folder.into(),
             workspace: metadata.workspace_root.clone().into(),
             target_directory: metadata.target_directory.clone().into(),
-            config: Config::read(folder.as_std_path())?,
+            config: Config::default(),
         })
     }
 
@@ -139,7 +146,7 @@ fn named<'a>(metadata: &'a Metadata, name: &str) -> anyhow::Result<&'a Package> 
         .ok_or_else(|| {
             failure(
                 format!("no package `{name}` in this workspace"),
-                format!("its unikernels are: {}", unikernels(metadata)),
+                format!("its unikernels are {}", unikernels(metadata)),
             )
         })
 }

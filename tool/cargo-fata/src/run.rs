@@ -191,12 +191,12 @@ fn unknown<'a>(
         return Ok(());
     };
     let list = match known {
-        [] => format!("it has no {kind} device"),
-        some => format!("its {kind} devices are: `{}`", some.join("`, `")),
+        [] => "it has none".to_owned(),
+        some => format!("it has: `{}`", some.join("`, `")),
     };
     Err(failure(
-        format!("the image has no {kind} device `{name}`"),
-        list,
+        format!("the image has no {kind} device `{name}`; {list}"),
+        format!("if `Fata.toml` says so, `cargo fata configure --unset {kind}.{name}` removes it"),
     ))
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: ISC
 //! Changes to a `Fata.toml` that leave alone what a person wrote around them.
 
-use std::{fs, path::Path};
+use std::{fs, io::ErrorKind, path::Path};
 
 use anyhow::Context;
 use toml_edit::{Array, DocumentMut, Item, Table, Value, value};
@@ -16,23 +16,31 @@ const NEW: &str =
 #[derive(Debug)]
 pub struct Edit {
     document: DocumentMut,
+    /// What stands above the document.
+    heading: &'static str,
 }
 
 impl Edit {
     /// Of the file in `folder`, or of a new one.
     pub fn open(folder: &Path) -> anyhow::Result<Self> {
         let path = folder.join(FILE);
-        let text = match fs::read_to_string(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => NEW.to_owned(),
-            other => other.with_context(|| format!("cannot read `{}`", path.display()))?,
-        };
-        Self::of(&text).with_context(|| format!("cannot understand `{}`", path.display()))
+        match fs::read_to_string(&path) {
+            Ok(text) => {
+                Self::of(&text).with_context(|| format!("cannot understand `{}`", path.display()))
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Self {
+                document: DocumentMut::new(),
+                heading: NEW,
+            }),
+            Err(error) => Err(error).with_context(|| format!("cannot read `{}`", path.display())),
+        }
     }
 
     /// Of a text.
     pub fn of(text: &str) -> anyhow::Result<Self> {
         Ok(Self {
             document: text.parse()?,
+            heading: "",
         })
     }
 
@@ -95,7 +103,7 @@ impl Edit {
 
     /// The text.
     pub fn text(&self) -> String {
-        self.document.to_string()
+        format!("{}{}", self.heading, self.document)
     }
 
     /// Writes it to the file in `folder`.

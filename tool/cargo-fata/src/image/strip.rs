@@ -10,7 +10,7 @@ use object::{
     elf::{
         FileHeader64, PT_LOAD, SHF_ALLOC, SHT_NOBITS, SHT_STRTAB, SectionHeader64, SymbolSection,
     },
-    pod::{bytes_of, bytes_of_mut},
+    pod::{bytes_of, from_bytes},
     read::elf::{FileHeader, ProgramHeader, SectionHeader},
 };
 
@@ -98,8 +98,7 @@ fn append(
 }
 
 fn empty() -> SectionHeader64<LittleEndian> {
-    let mut bytes = [0u64; size_of::<SectionHeader64<LittleEndian>>() / 8];
-    let bytes = bytes_of_mut(&mut bytes);
-    let (header, _) = object::pod::from_bytes(bytes).expect("as many bytes as a header has");
+    let zeros = [0; size_of::<SectionHeader64<LittleEndian>>()];
+    let (header, _) = from_bytes(&zeros).expect("as many bytes as a header has");
     *header
 }
