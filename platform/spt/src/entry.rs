@@ -28,7 +28,9 @@ static ABI: Note<36> = note::abi(Target::Spt, ABI_VERSION);
 #[unsafe(link_section = ".note.fata.offer")]
 static OFFER_NOTE: AddressNote<OfferSlot> = AddressNote::new(note::TYPE_OFFER, &OFFER);
 
-/// What a Fata tender fills in before the image starts.
+/// What a Fata tender fills in before the image starts. In `.data` although it is zero, because a
+/// tender passes over a segment that has nothing in the file.
+#[unsafe(link_section = ".data.offer")]
 static OFFER: OfferSlot = OfferSlot(UnsafeCell::new(Offer::NOTHING));
 
 /// An [`Offer`] that others write.
