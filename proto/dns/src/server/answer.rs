@@ -37,6 +37,11 @@ pub(super) struct Answer<'s, 'b> {
     pub(super) flags: u16,
     /// Records in each section.
     pub(super) counts: [u16; 3],
+    /// Hosts whose addresses are to be added, all of the zone that answers last.
+    hosts: [u32; MAX_HOSTS],
+    host_count: usize,
+    /// The node whose records of the type asked stand in the answer.
+    answered: u32,
 }
 
 /// What to do after a name was looked at.
@@ -61,6 +66,9 @@ impl<'s, 'b> Answer<'s, 'b> {
             rcode: Rcode::NoError,
             flags: 0,
             counts: [0; 3],
+            hosts: [NONE; MAX_HOSTS],
+            host_count: 0,
+            answered: NONE,
         }
     }
 
@@ -170,8 +178,11 @@ impl<'s, 'b> Answer<'s, 'b> {
         }
         if let Some(rrset) = zone.rrset(node, self.qtype) {
             self.add(ANSWER, zone, owner, rrset, rrset.ttl)?;
-            self.name_servers(zone, node)?;
-            self.addresses(zone, rrset, None)?;
+            // Who asks for name servers wants to reach them (RFC 8109 section 4.2).
+            if !self.server.policy.minimal || rrset.rtype == Type::NS {
+                self.answered = node;
+                self.more(zone, node, rrset)?;
+            }
             return Ok(Next::Done);
         }
         let Some(rrset) = zone.rrset(node, Type::CNAME) else {
@@ -215,7 +226,8 @@ impl<'s, 'b> Answer<'s, 'b> {
             return Ok(());
         };
         self.add(AUTHORITY, zone, Owner::Node(cut), servers, servers.ttl)?;
-        self.addresses(zone, servers, Some(cut))
+        self.note_hosts(zone, servers, true);
+        self.addresses(zone, Some(cut))
     }
 
     /// Answers with a DNAME and the alias that it makes of the name (RFC 6672 section 3.1).
@@ -249,7 +261,7 @@ impl<'s, 'b> Answer<'s, 'b> {
             return Err(Full);
         }
         self.counts[ANSWER] += 1;
-        if self.qtype == Type::CNAME || self.qtype == Type::ANY {
+        if self.qtype == Type::CNAME {
             return Ok(Next::Done);
         }
         name.set(new).ok_or(Full)?;
@@ -285,60 +297,58 @@ impl<'s, 'b> Answer<'s, 'b> {
         Ok(())
     }
 
-    /// The zone's name servers, for those who want them with every answer.
-    fn name_servers(&mut self, zone: &Zone, node: u32) -> Result<(), Full> {
-        let asked = node == zone.apex && self.qtype == Type::NS;
-        if self.server.policy.minimal || asked {
-            return Ok(());
+    /// What a client may find useful beside the answer: the zone's name servers, and addresses.
+    fn more(&mut self, zone: &Zone, node: u32, rrset: Rrset) -> Result<(), Full> {
+        self.note_hosts(zone, rrset, false);
+        let servers_wanted = !self.server.policy.minimal
+            && (node, rrset.rtype) != (zone.apex, Type::NS)
+            && !matches!(rrset.rtype, Type::DS | Type::DNSKEY); // validators need no more of it
+        if servers_wanted && let Some(servers) = zone.rrset(zone.apex, Type::NS) {
+            let owner = Owner::Node(zone.apex);
+            // Without room for them the answer is still complete.
+            let added = self.add(AUTHORITY, zone, owner, servers, servers.ttl);
+            if added.is_ok() {
+                self.note_hosts(zone, servers, false);
+            }
         }
-        let Some(servers) = zone.rrset(zone.apex, Type::NS) else {
-            return Ok(());
-        };
-        // Left out, not truncated, when there is no room: it answers nothing.
-        if self
-            .add(
-                AUTHORITY,
-                zone,
-                Owner::Node(zone.apex),
-                servers,
-                servers.ttl,
-            )
-            .is_ok()
-        {
-            self.addresses(zone, servers, None)?;
-        }
-        Ok(())
+        self.addresses(zone, None)
     }
 
-    /// Adds the addresses of the hosts that `rrset` names, as far as the zone has them. Those of
-    /// name servers at or below `cut`, to which this refers, are needed to get there, so a reply
-    /// without room for them is truncated (RFC 9471 section 3); of others it may lack some.
-    fn addresses(&mut self, zone: &Zone, rrset: Rrset, cut: Option<u32>) -> Result<(), Full> {
+    /// Notes the hosts that `rrset` names; those whose addresses are glue, for referrals alone.
+    fn note_hosts(&mut self, zone: &Zone, rrset: Rrset, glue: bool) {
         if !matches!(
             rrset.rtype,
             Type::NS | Type::MX | Type::SRV | Type::MB | Type::RT | Type::KX
         ) {
-            return Ok(());
+            return;
         }
-        let mut hosts = [NONE; MAX_HOSTS];
-        let mut count = 0;
         let prefix = usize::from(layout(rrset.rtype).prefix);
         for data in zone.data(rrset) {
             let Some((host, _)) = node_at(data, prefix) else {
                 continue;
             };
-            // Glue is for referrals alone.
-            let wanted = cut.is_some() || zone.cut(host, true).is_none();
-            if wanted && count < MAX_HOSTS && !hosts[..count].contains(&host) {
-                hosts[count] = host;
-                count += 1;
+            let wanted = glue || zone.cut(host, true).is_none();
+            let count = self.host_count;
+            if wanted && count < MAX_HOSTS && !self.hosts[..count].contains(&host) {
+                self.hosts[count] = host;
+                self.host_count += 1;
             }
         }
+    }
+
+    /// Adds the addresses of the hosts noted, as far as the zone has them. Those of name servers at
+    /// or below `cut`, to which this refers, are needed to get there, so a reply without room for
+    /// them is truncated (RFC 9471 section 3); of others it may lack some.
+    fn addresses(&mut self, zone: &Zone, cut: Option<u32>) -> Result<(), Full> {
         for rtype in [Type::A, Type::AAAA] {
-            for &host in &hosts[..count] {
+            for i in 0..self.host_count {
+                let host = self.hosts[i];
                 let Some(addresses) = zone.rrset(host, rtype) else {
                     continue;
                 };
+                if host == self.answered && rtype == self.qtype {
+                    continue;
+                }
                 let owner = Owner::Node(host);
                 let added = self.add(ADDITIONAL, zone, owner, addresses, addresses.ttl);
                 if added.is_err() && cut.is_some() && zone.cut(host, true) == cut {

@@ -14,7 +14,7 @@ mod transfer;
 #[cfg(test)]
 mod tests;
 
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec::Vec};
 use core::{fmt, net::IpAddr};
 
 use crate::{
@@ -40,7 +40,7 @@ pub enum Transport {
 
 /// Two zones have one name.
 #[derive(Clone, Debug)]
-pub struct DuplicateZone(pub Name);
+pub struct DuplicateZone(pub Box<Name>);
 
 impl fmt::Display for DuplicateZone {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -81,11 +81,11 @@ impl Server {
         for (index, zone) in server.zones.iter().enumerate() {
             let origin = zone.origin();
             let Ok(node) = server.apexes.intern(origin.as_bytes()) else {
-                return Err(DuplicateZone(origin)); // 16 million zones do not fit in memory
+                return Err(DuplicateZone(origin.into())); // 16 million zones do not fit in memory
             };
             let node = &mut server.apexes.nodes[node as usize];
             if node.flags & EXISTS != 0 {
-                return Err(DuplicateZone(origin));
+                return Err(DuplicateZone(origin.into()));
             }
             node.flags |= EXISTS;
             node.rrsets = index as u32;

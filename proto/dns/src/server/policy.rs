@@ -12,7 +12,8 @@ pub struct Policy {
     /// Most bytes of a reply over UDP to a client that takes more than 512. 1232 passes every IPv6
     /// path unfragmented.
     pub udp_payload: u16,
-    /// Whether positive answers come without the zone's name servers, which no client needs there.
+    /// Whether positive answers come without the zone's name servers and without the addresses of
+    /// hosts in them, which resolvers do not believe anyway.
     pub minimal: bool,
 }
 

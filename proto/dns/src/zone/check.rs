@@ -145,7 +145,7 @@ fn broken_rule(zone: &Zone, owner: u32, rtype: Type) -> Option<&'static str> {
         Type::DNAME if zone.rrset(owner, Type::NS).is_some() && owner != zone.apex => {
             Some("a delegated name has no DNAME record")
         }
-        Type(48) if owner == zone.apex => {
+        Type::DNSKEY if owner == zone.apex => {
             Some("the zone is signed, and this server cannot serve DNSSEC: use the unsigned file")
         }
         _ => None,
