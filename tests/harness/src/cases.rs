@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: ISC
+//! The rows of the matrix.
+//!
+//! Most facts are those that Solo5 tests its bindings and tenders with (Solo5 `tests/tests.bats`),
+//! here for images of ours, which bring their own bindings.
+
+use std::{fs, path::PathBuf};
+
+use crate::{
+    launch::Launch,
+    outcome::{Check, Ending},
+    platform::Platform,
+};
+
+mod block;
+mod failing;
+mod malformed;
+mod network;
+mod program;
+
+/// A row.
+#[derive(Clone, Copy, Debug)]
+pub struct Case {
+    /// Its name in the matrix.
+    pub name: &'static str,
+    /// The folder of the unikernel in `tests/unikernels`.
+    pub unikernel: &'static str,
+    /// Launches it and judges.
+    pub check: fn(&Lab) -> Check,
+}
+
+/// What a row works with.
+#[derive(Clone, Debug)]
+pub struct Lab {
+    /// The column.
+    pub platform: Platform,
+    /// The image, built for the column.
+    pub image: PathBuf,
+    /// A folder for files.
+    pub scratch: PathBuf,
+}
+
+/// MB of memory for an image where nothing else is said.
+const MEMORY: u32 = 16;
+
+impl Lab {
+    /// A launch of the image, to be completed.
+    pub fn launch(&self) -> Launch {
+        self.platform
+            .launch(&self.image)
+            .option(format!("--mem={MEMORY}"))
+    }
+
+    /// A file of `size` zeroes.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be made.
+    pub fn file(&self, name: &str, size: usize) -> Result<PathBuf, Ending> {
+        let path = self.scratch.join(name);
+        fs::write(&path, vec![0; size])
+            .map_err(|error| Ending::Failed(format!("cannot write {path:?}: {error}")))?;
+        Ok(path)
+    }
+
+    /// Ends the row where `platform` has no such fact.
+    ///
+    /// # Errors
+    ///
+    /// On `platform`.
+    pub fn not_on(&self, platform: Platform, reason: &'static str) -> Check {
+        if self.platform == platform {
+            return Err(Ending::DoesNotApply(reason));
+        }
+        Ok(())
+    }
+}
+
+const fn row(name: &'static str, unikernel: &'static str, check: fn(&Lab) -> Check) -> Case {
+    Case {
+        name,
+        unikernel,
+        check,
+    }
+}
+
+/// All rows.
+pub const ALL: &[Case] = &[
+    row("hello", "hello", program::hello),
+    row("quiet", "quiet", program::quiet),
+    row("args", "args", program::args),
+    row("args-help", "args", program::args_help),
+    row("args-wrong", "args", program::args_wrong),
+    row("output", "output", program::output),
+    row("globals", "globals", program::succeeds),
+    row("fpu", "fpu", program::succeeds),
+    row("time", "time", program::time),
+    row("timers-many", "timers-many", program::succeeds),
+    row("tasks-many", "tasks-many", program::succeeds),
+    row("entropy", "entropy", program::entropy),
+    row("panic", "panic", failing::panic),
+    row("exception", "exception", failing::faults),
+    row("zeropage", "zeropage", failing::faults),
+    row("xnow", "xnow", failing::faults),
+    row("wnox", "wnox", failing::faults),
+    row("wnox-heap", "wnox-heap", failing::faults),
+    row("wnox-stack", "wnox-stack", failing::faults),
+    row("rnow", "rnow", failing::faults),
+    row("rnox", "rnox", failing::faults),
+    row("stack-overflow", "stack-overflow", failing::stack_overflow),
+    row("heap-overflow", "heap-overflow", failing::heap_overflow),
+    row(
+        "heap-double-free",
+        "heap-double-free",
+        failing::heap_double_free,
+    ),
+    row(
+        "heap-use-after-free",
+        "heap-use-after-free",
+        failing::heap_use_after_free,
+    ),
+    row(
+        "alloc-exhaustion",
+        "alloc-exhaustion",
+        failing::alloc_exhaustion,
+    ),
+    row("seccomp", "seccomp", failing::seccomp),
+    row("max-devices", "max-devices", block::max_devices),
+    row("device-missing", "max-devices", block::device_missing),
+    row("block", "block", block::sectors_of_512),
+    row("block-4096", "block", block::sectors_of_4096),
+    row("block-odd", "block", block::odd_size),
+    row("block-small", "block", block::too_small),
+    row("net", "net", network::one),
+    row("net-two", "net-two", network::two),
+    row("net-mtu", "net-mtu", network::mtu),
+    row("malformed", "hello", malformed::manifests),
+    row("malformed-headers", "hello", malformed::headers),
+    row("malformed-files", "hello", malformed::files),
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::workspace;
+
+    #[test]
+    fn every_unikernel_has_a_row_and_every_row_a_unikernel() {
+        let folders = fs::read_dir(workspace::root().join("tests/unikernels")).unwrap();
+        let folders: BTreeSet<String> = folders
+            .map(|entry| entry.unwrap())
+            .filter(|entry| entry.path().join("Cargo.toml").is_file())
+            .map(|entry| entry.file_name().into_string().unwrap())
+            .collect();
+        let rows: BTreeSet<String> = ALL.iter().map(|case| case.unikernel.to_owned()).collect();
+        assert_eq!(folders, rows);
+    }
+
+    #[test]
+    fn rows_have_different_names() {
+        let names: BTreeSet<&str> = ALL.iter().map(|case| case.name).collect();
+        assert_eq!(names.len(), ALL.len());
+    }
+}

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: ISC
+//! Builds the unikernels, the tender, and the tool that seals images.
+
+use std::{
+    collections::HashMap,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, Result};
+
+use crate::{
+    platform::{Target, fata_spt},
+    workspace::{self, cargo},
+};
+
+/// The built images, or why there is none.
+#[derive(Debug, Default)]
+pub struct Images {
+    files: HashMap<(String, Target), Result<PathBuf, String>>,
+}
+
+impl Images {
+    /// Builds `unikernels` for each of `targets`. A unikernel that does not build makes its rows
+    /// fail, and no others.
+    ///
+    /// # Errors
+    ///
+    /// If the tools themselves cannot be built.
+    pub fn build(unikernels: &[&str], targets: &[Target]) -> Result<Self> {
+        let mut images = Self::default();
+        for &target in targets {
+            match target {
+                Target::Unix => images.build_unix(unikernels)?,
+                Target::Spt => images.build_spt(unikernels)?,
+            }
+        }
+        Ok(images)
+    }
+
+    /// The image of a unikernel.
+    ///
+    /// # Errors
+    ///
+    /// What kept it from being built.
+    pub fn get(&self, unikernel: &str, target: Target) -> Result<&Path, String> {
+        match self.files.get(&(unikernel.to_owned(), target)) {
+            Some(Ok(file)) => Ok(file),
+            Some(Err(error)) => Err(error.clone()),
+            None => Err(format!("`tests/unikernels/{unikernel}` was not built")),
+        }
+    }
+
+    fn build_unix(&mut self, unikernels: &[&str]) -> Result<()> {
+        let mut command = cargo();
+        command.args(["build", "--quiet", "--keep-going"]);
+        for unikernel in unikernels {
+            let file = plain(unikernel);
+            if file.exists() {
+                // What is there afterwards was built now.
+                fs::remove_file(&file).with_context(|| format!("cannot remove {file:?}"))?;
+            }
+            command.args(["--package", &package(unikernel)]);
+        }
+        command.status().context("cannot run cargo")?;
+        for unikernel in unikernels {
+            let file = plain(unikernel);
+            let built = file.is_file().then_some(file);
+            let built = built.ok_or_else(|| "does not build; cargo says above why".to_owned());
+            self.files
+                .insert(((*unikernel).to_owned(), Target::Unix), built);
+        }
+        Ok(())
+    }
+
+    fn build_spt(&mut self, unikernels: &[&str]) -> Result<()> {
+        let mut command = cargo();
+        command.args([
+            "build",
+            "--quiet",
+            "--package",
+            "fata-spt",
+            "--package",
+            "cargo-fata",
+        ]);
+        let status = command.status().context("cannot run cargo")?;
+        anyhow::ensure!(
+            status.success(),
+            "the tender or `cargo fata` does not build"
+        );
+        anyhow::ensure!(
+            fata_spt().is_file(),
+            "the tender was not built: {:?}",
+            fata_spt()
+        );
+        let folder = scratch("images")?;
+        for unikernel in unikernels {
+            let image = folder.join(format!("{unikernel}.spt"));
+            let built = seal(&package(unikernel), &image)?;
+            let built = built.then_some(image);
+            let built = built.ok_or_else(|| "does not build; cargo says above why".to_owned());
+            self.files
+                .insert(((*unikernel).to_owned(), Target::Spt), built);
+        }
+        Ok(())
+    }
+}
+
+/// Seals a package into an image for spt, as a user would.
+fn seal(package: &str, image: &Path) -> Result<bool> {
+    let mut command = Command::new(workspace::target().join("debug/cargo-fata"));
+    command.current_dir(workspace::root());
+    command.args([
+        "--quiet",
+        "build",
+        "--target",
+        "spt",
+        "--package",
+        package,
+        "--output",
+    ]);
+    Ok(command
+        .arg(image)
+        .status()
+        .context("cannot run `cargo fata`")?
+        .success())
+}
+
+fn package(unikernel: &str) -> String {
+    format!("test-{unikernel}")
+}
+
+fn plain(unikernel: &str) -> PathBuf {
+    workspace::target().join("debug").join(package(unikernel))
+}
+
+/// A folder for files of the tests.
+pub(crate) fn scratch(name: &str) -> Result<PathBuf> {
+    let folder = workspace::target().join("test").join(name);
+    fs::create_dir_all(&folder).with_context(|| format!("cannot make {folder:?}"))?;
+    Ok(folder)
+}

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: ISC
+//! The matrix by itself: `cargo run -p fata-test-harness -- [ROW or PLATFORM]...`
+
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+
+use fata_test_harness::{matrix, platform::Platform};
+
+fn main() -> anyhow::Result<ExitCode> {
+    let mut options = matrix::Options::default();
+    for word in std::env::args().skip(1) {
+        match Platform::named(&word) {
+            Some(platform) => options.platforms.push(platform),
+            None => options.rows.push(word),
+        }
+    }
+    let summary = matrix::run(&options)?;
+    println!();
+    for skip in &summary.skipped {
+        println!("skipped: {skip}");
+    }
+    let skipped = summary.skipped.len();
+    println!(
+        "{} passed, {} failed, {skipped} skipped",
+        summary.passed, summary.failed
+    );
+    Ok(if summary.failed == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
