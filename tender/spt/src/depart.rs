@@ -18,7 +18,7 @@ mod rseq;
 mod title;
 
 use std::{
-    arch::{asm, global_asm},
+    arch::{asm, global_asm, x86_64::__cpuid},
     slice,
 };
 
@@ -192,7 +192,7 @@ pub(crate) fn prepare(
     words[WIPE_SIZE] = end - area;
     words[BOOT] = BOOT_INFO;
     words[STACK] = memory.size() - 8;
-    words[HAS_XSAVE] = std::arch::is_x86_feature_detected!("xsave").into();
+    words[HAS_XSAVE] = has_xsave().into();
     let mut bytes = vec![0; XSAVE_SIZE as usize];
     bytes[MXCSR..MXCSR + 4].copy_from_slice(&MXCSR_INITIAL.to_le_bytes());
     bytes.extend(words.into_iter().flat_map(u64::to_le_bytes));
@@ -244,6 +244,13 @@ fn code() -> &'static [u8] {
     let end = &raw const fata_spt_depart_end;
     // SAFETY: the symbols enclose the bytes that are assembled above, which nothing changes.
     unsafe { slice::from_raw_parts(start, end.addr() - start.addr()) }
+}
+
+/// Whether `XRSTOR` exists and is enabled. One `CPUID`, which takes long in a virtual machine, where
+/// the standard library's detection of all features takes twenty.
+fn has_xsave() -> bool {
+    const OSXSAVE: u32 = 1 << 27;
+    __cpuid(1).ecx & OSXSAVE != 0
 }
 
 /// A shadow stack lies in memory that goes; a guest may bring none. Most processes have none.

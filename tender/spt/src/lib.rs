@@ -21,6 +21,7 @@ mod system;
 
 use std::{
     ffi::OsString,
+    io::Write,
     os::fd::{AsFd, AsRawFd, OwnedFd},
     process::ExitCode,
 };
@@ -49,25 +50,41 @@ const FAILURE: u8 = 1;
 /// Runs the tender with the words that follow the program's name. It returns only if there is no
 /// guest to run: otherwise the process becomes the guest, and ends with its status.
 pub fn main(words: impl IntoIterator<Item = OsString>) -> ExitCode {
+    ExitCode::from(run(words))
+}
+
+/// [`main`], with the exit status as a number.
+pub fn run(words: impl IntoIterator<Item = OsString>) -> u8 {
     let result = match Command::parse(words) {
-        Ok(Command::Help) => {
-            print!(
-                "Run a unikernel in a sandboxed process.\n\n\
-                 Usage: fata-spt [OPTIONS] [--] IMAGE [ARGUMENTS]\n\nOptions:\n{HELP}"
-            );
-            return ExitCode::SUCCESS;
-        }
-        Ok(Command::Version) => {
-            println!("fata-spt {}", env!("CARGO_PKG_VERSION"));
-            println!("spt ABI {ABI_VERSION}");
-            return ExitCode::SUCCESS;
-        }
+        Ok(Command::Help) => return print(&[USAGE, HELP].concat()),
+        Ok(Command::Version) => return print(VERSION),
         Ok(Command::Run(run)) => start(&run),
         Err(error) => Err(error),
     };
     let Err(error) = result;
     eprintln!("fata-spt: {error}");
-    ExitCode::from(FAILURE)
+    FAILURE
+}
+
+const USAGE: &str = "\
+Run a unikernel in a sandboxed process.
+
+Usage: fata-spt [OPTIONS] [--] IMAGE [ARGUMENTS]
+
+Options:
+";
+
+const VERSION: &str = concat!("fata-spt ", env!("CARGO_PKG_VERSION"), "\n");
+
+fn print(text: &str) -> u8 {
+    let mut stdout = std::io::stdout();
+    match stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush())
+    {
+        Ok(()) => 0,
+        Err(_) => FAILURE,
+    }
 }
 
 /// What only an uninhabited type can say: no return without an error.

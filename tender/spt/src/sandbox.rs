@@ -11,6 +11,7 @@ use std::os::fd::RawFd;
 
 use fata_tender::Error;
 use rustix::{
+    fs::{Mode, OFlags},
     io::Errno,
     process::{DumpableBehavior, Resource, Rlimit},
     thread::{CapabilitySet, CapabilitySets},
@@ -32,6 +33,8 @@ const STDOUT: RawFd = 1;
 
 /// Refuses hosts on which the sandbox would not hold, before anything else is done.
 pub(crate) fn check_host() -> Result<(), Error> {
+    open_standard_descriptors()
+        .map_err(|error| Error::new(format!("cannot open `/dev/null`: {error}")))?;
     // SAFETY: this argument makes the call a query.
     let persona = unsafe { system::call(number::PERSONALITY, [PERSONALITY_QUERY, 0, 0, 0, 0]) };
     if persona.is_ok_and(|persona| persona & READ_IMPLIES_EXEC != 0) {
@@ -51,6 +54,19 @@ pub(crate) fn check_host() -> Result<(), Error> {
         ))
         .hint("use Linux 4.14 or later, built with CONFIG_SECCOMP_FILTER")
     })
+}
+
+/// Fills the places of descriptors 0, 1 and 2 that the caller closed, lest a device take one: the
+/// guest may write to standard output.
+fn open_standard_descriptors() -> Result<(), Errno> {
+    use rustix::stdio::{stderr, stdin, stdout};
+    for standard in [stdin(), stdout(), stderr()] {
+        if rustix::io::fcntl_getfd(standard) == Err(Errno::BADF) {
+            // The lowest free number, which is this one.
+            std::mem::forget(rustix::fs::open("/dev/null", OFlags::RDWR, Mode::empty())?);
+        }
+    }
+    Ok(())
 }
 
 /// Gives up everything but the descriptors `kept` and standard output. `has_child`: there is a
