@@ -46,6 +46,7 @@ enum Template {
 type File = (&'static str, &'static str);
 
 const MANIFEST: &str = include_str!("../templates/Cargo.toml.in");
+const APART: &str = "\n# Not a member of the workspace of a folder above.\n[workspace]\n";
 const IGNORE: File = (".gitignore", "/target\n/dist\n");
 const HELLO: &[File] = &[
     IGNORE,
@@ -61,9 +62,12 @@ impl New {
                 "choose another name, or remove it first",
             ));
         }
-        let manifest = MANIFEST
+        let mut manifest = MANIFEST
             .replace("@NAME@", name)
             .replace("@FATA@", &self.source()?);
+        if self.is_below_a_package() {
+            manifest.push_str(APART);
+        }
         let files = match self.template {
             Template::Hello => HELLO,
         };
@@ -91,6 +95,13 @@ impl New {
             format!("`{name}` cannot be the name of a package"),
             "use small letters, digits, `-` and `_`, a letter first",
         ))
+    }
+
+    /// Whether cargo would look for the package among the members of another.
+    fn is_below_a_package(&self) -> bool {
+        let path = std::path::absolute(&self.path).unwrap_or_default();
+        let mut above = path.ancestors().skip(1);
+        above.any(|folder| folder.join("Cargo.toml").is_file())
     }
 
     /// Where the package takes Fata from, as the inside of a TOML table.

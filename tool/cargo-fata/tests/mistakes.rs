@@ -79,6 +79,11 @@ Output:
 Each step does the earlier ones that were left out: `cargo fata run` also builds.
 
 "#]]);
+}
+
+#[test]
+fn help_of_a_command_is_short() {
+    let here = folder(&[]);
     fata(here.path())
         .args(["run", "-h"])
         .assert()
@@ -243,18 +248,28 @@ fn several_packages() {
         ("two/Cargo.toml", &manifest("two", FATA)),
         ("two/src/main.rs", ""),
     ]);
-    refused(&here, 1, &["run"], str![[r#"
+    refused(
+        &here,
+        1,
+        &["run"],
+        str![[r#"
 error: this workspace has several unikernels
 
 hint: choose one with `-p`: `one`, `two`
 
-"#]]);
-    refused(&here, 1, &["run", "-p", "three"], str![[r#"
+"#]],
+    );
+    refused(
+        &here,
+        1,
+        &["run", "-p", "three"],
+        str![[r#"
 error: no package `three` in this workspace
 
 hint: its unikernels are `one`, `two`
 
-"#]]);
+"#]],
+    );
 }
 
 #[test]
