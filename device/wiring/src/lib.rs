@@ -16,6 +16,7 @@ mod files;
 mod list;
 mod nic;
 mod port;
+mod weather;
 
 pub use clock::RuntimeClock;
 pub use disk::Disk;
@@ -24,12 +25,16 @@ pub use files::{Embed, Files};
 pub use list::{DeviceList, count};
 pub use nic::Nic;
 pub use port::Port;
+pub use weather::{
+    Both, DelayArguments, DuplicateArguments, LossArguments, ReorderArguments, TruncateArguments,
+};
 
 use fata_runtime::{Error, args::Arguments};
 
 /// What can be a field of a program's devices.
 ///
-/// Devices compose: one made of another passes on what that one needs and brings.
+/// Devices compose: one made of another passes on what that one needs and brings. If it has
+/// arguments too, they are [`Both`].
 ///
 /// ```ignore
 /// impl<D: Device + Net> Device for Firewall<D> {
