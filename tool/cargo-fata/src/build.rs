@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: ISC
 //! `cargo fata build`: from a package to `dist/NAME.spt`, one sealed file.
 //!
-//! [`recipe`] says how rustc and its linker are to be called, [`compile`] calls cargo and shows how
-//! far it is; the rest, which is here, turns the linked file into an image.
+//! [`recipe`] says how rustc and its linker are to be called, [`compile`] calls cargo, [`explain`]
+//! what goes wrong in sealing; the rest, which is here, turns the linked file into an image.
 
 use std::{
     fs,
@@ -21,6 +21,8 @@ use crate::{
 };
 
 pub mod compile;
+pub mod explain;
+pub mod progress;
 pub mod recipe;
 pub mod toolchain;
 
