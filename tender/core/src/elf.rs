@@ -225,10 +225,8 @@ impl FileHeader {
         let available = source.size().min(bytes.len() as u64) as usize;
         source.read_at(0, &mut bytes[..available])?;
         if bytes[..4] != *b"\x7fELF" {
-            let text = bytes[..available].iter();
-            let text = text
-                .clone()
-                .all(|b| b.is_ascii_graphic() || b.is_ascii_whitespace());
+            let printable = |b: &u8| b.is_ascii_graphic() || b.is_ascii_whitespace();
+            let text = available > 0 && bytes[..available].iter().all(printable);
             return Err(ElfError::NotElf { text });
         }
         if available < bytes.len() {

@@ -91,8 +91,8 @@ pub enum NetSource {
     Tap(String),
     /// An open descriptor.
     Descriptor(i32),
-    /// The user-mode network, with its forwards, separated by commas: `udp:5353:53`.
-    User(String),
+    /// The user-mode network.
+    User(fata_usernet::Config),
 }
 
 impl Command {
@@ -314,7 +314,11 @@ fn parse_net(key: &str, text: &str) -> Result<NetSource, Error> {
     }
     let (source, rest) = text.split_once(',').unwrap_or((text, ""));
     if source == "user" {
-        return Ok(NetSource::User(rest.to_owned()));
+        return match rest.parse() {
+            Ok(config) => Ok(NetSource::User(config)),
+            Err(error) => Err(Error::new(format!("`{key}={text}`: {error}"))
+                .hint(format!("for example `{key}=user,udp:5353:53,tcp:8080:80`"))),
+        };
     }
     // IFNAMSIZ is 16 with its NUL; `%` would make the kernel invent a name.
     if text.len() > 15 || text.contains(['/', '%', ',', ' ']) {

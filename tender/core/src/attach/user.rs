@@ -3,8 +3,16 @@
 
 use std::os::fd::OwnedFd;
 
+use fata_usernet::Config;
+
 use crate::Error;
 
-pub(super) fn start(name: &str, _config: &str) -> Result<(OwnedFd, u16), Error> {
-    Err(Error::new(format!("--net:{name}=user")))
+/// Starts a network for the device `name`.
+pub(super) fn start(name: &str, config: &Config) -> Result<(OwnedFd, u16), Error> {
+    let network = fata_usernet::spawn(config.clone()).map_err(|error| {
+        Error::new(format!(
+            "cannot start the user network of `{name}`: {error}"
+        ))
+    })?;
+    Ok((network.into_socket(), fata_usernet::MTU as u16))
 }

@@ -32,7 +32,7 @@ fn whole_command_line() {
         [
             &NetSource::Tap("tap0".to_owned()),
             &NetSource::Descriptor(7),
-            &NetSource::User("udp:5353:53,tcp:8080:80".to_owned())
+            &NetSource::User("udp:5353:53,tcp:8080:80".parse().unwrap())
         ]
     );
     assert_eq!(run.options.macs[0].value, [2, 0, 0, 0, 0, 10]);
@@ -125,6 +125,11 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "tap",
     ),
     ("--net:a=tap%d image", "tap%d", "tap"),
+    (
+        "--net:a=user,udp:5353 image",
+        "`udp:5353`",
+        "`--net:a=user,udp:5353:53,tcp:8080:80`",
+    ),
     ("--net:a=@x image", "`--net:a=@x`", "`@3`"),
     ("--net:a=@1 image", "`--net:a=@1`", "`@3`"),
     (
