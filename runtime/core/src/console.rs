@@ -99,5 +99,6 @@ macro_rules! print {
 /// Writes a formatted line to the console.
 #[macro_export]
 macro_rules! println {
+    () => { $crate::print!("\n") };
     ($($text:tt)*) => { $crate::console::write_line(::core::format_args!($($text)*)) };
 }

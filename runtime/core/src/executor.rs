@@ -203,6 +203,7 @@ pub(crate) fn run(main: &mut dyn FnMut(&mut Context<'_>) -> bool) {
     });
     assert!(!nested, "executor started from within a task");
     let _stop = Stop(signal.clone());
+    time::forget_recent();
     let (mut polls, mut turns) = (0, 0);
     loop {
         let batch = EXECUTOR.with(|e| e.queue.len());

@@ -149,12 +149,11 @@ impl State {
     ///
     /// As for [`GlobalAlloc::alloc`].
     unsafe fn allocate(&mut self, layout: Layout) -> *mut u8 {
-        // SAFETY: the caller's promise is passed on; wrapped layouts are larger, never empty.
-        let block = unsafe {
-            match &mut self.guards {
-                Some(guards) => guards.allocate(&mut self.talc, layout),
-                None => self.talc.allocate(layout),
-            }
+        let block = match &mut self.guards {
+            // SAFETY: the caller's promise is passed on.
+            Some(guards) => unsafe { guards.allocate(&mut self.talc, layout) },
+            // SAFETY: the caller's promise is passed on.
+            None => unsafe { self.talc.allocate(layout) },
         };
         let Some(block) = block else {
             FAILED.store(layout.size(), Ordering::Relaxed);
@@ -170,12 +169,11 @@ impl State {
     ///
     /// As for [`GlobalAlloc::dealloc`].
     unsafe fn free(&mut self, block: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise is passed on.
-        unsafe {
-            match &mut self.guards {
-                Some(guards) => guards.free(&mut self.talc, block, layout),
-                None => self.talc.deallocate(block, layout),
-            }
+        match &mut self.guards {
+            // SAFETY: the caller's promise is passed on.
+            Some(guards) => unsafe { guards.free(&mut self.talc, block, layout) },
+            // SAFETY: the caller's promise is passed on.
+            None => unsafe { self.talc.deallocate(block, layout) },
         }
         USED.store(
             USED.load(Ordering::Relaxed) - layout.size(),
@@ -189,12 +187,11 @@ impl State {
     ///
     /// As for [`GlobalAlloc::realloc`].
     unsafe fn resize(&mut self, block: *mut u8, layout: Layout, size: usize) -> bool {
-        // SAFETY: the caller's promise is passed on.
-        let done = unsafe {
-            match &mut self.guards {
-                Some(guards) => guards.resize(&mut self.talc, block, layout, size),
-                None => self.talc.try_realloc_in_place(block, layout, size),
-            }
+        let done = match &mut self.guards {
+            // SAFETY: the caller's promise is passed on.
+            Some(guards) => unsafe { guards.resize(&mut self.talc, block, layout, size) },
+            // SAFETY: the caller's promise is passed on.
+            None => unsafe { self.talc.try_realloc_in_place(block, layout, size) },
         };
         if done {
             count(USED.load(Ordering::Relaxed) - layout.size() + size);

@@ -60,10 +60,9 @@ pub(crate) fn start(rules: Vec<Rule>) {
     let most = rules.iter().map(|rule| rule.level).max();
     CONSOLE.rules.with(|r| *r = rules);
     CONSOLE.start.with(|s| *s = platform::clock_monotonic());
-    // Fails where a program has set a logger of its own, which then has precedence.
-    if log::set_logger(&CONSOLE).is_ok() {
-        log::set_max_level(most.unwrap_or(LevelFilter::Off));
-    }
+    // Fails where a plain process has a logger already, be it this one: either may stay.
+    let _ = log::set_logger(&CONSOLE);
+    log::set_max_level(most.unwrap_or(LevelFilter::Off));
 }
 
 /// A target as it is shown and matched: without what all of ours begin with.
@@ -116,4 +115,38 @@ impl Log for Console {
     }
 
     fn flush(&self) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_name_decides() {
+        let rules: Vec<_> = ["*:warn", "tcp:debug", "fata_tcp::state:off", "app:trace"]
+            .into_iter()
+            .map(|rule| Rule::parse(rule).expect("rule"))
+            .collect();
+        for (target, expected) in [
+            ("other", LevelFilter::Warn),
+            ("tcp", LevelFilter::Debug),
+            ("fata_tcp::window", LevelFilter::Debug),
+            ("fata_tcp::state::open", LevelFilter::Off),
+            ("tcpip", LevelFilter::Warn),
+            ("app::main", LevelFilter::Trace),
+        ] {
+            assert_eq!(level(&rules, target), expected, "{target}");
+        }
+        assert_eq!(level(&[], "any"), LevelFilter::Off);
+    }
+
+    #[test]
+    fn rules_are_levels_with_or_without_a_target() {
+        let level = |text| Rule::parse(text).map(|rule| rule.level);
+        assert_eq!(level("quiet"), Some(LevelFilter::Off));
+        assert_eq!(level("*:trace"), Some(LevelFilter::Trace));
+        assert_eq!(level("a::b:error"), Some(LevelFilter::Error));
+        assert_eq!(level("loud"), None);
+        assert_eq!(level("tcp:"), None);
+    }
 }

@@ -58,33 +58,41 @@ impl Generator {
     /// Makes a new key of the old generator, the tender's bytes and the CPU's.
     fn seed(&mut self) {
         let mut given = [0; 64];
-        let mut enough = platform::entropy(&mut given) >= 32;
-        let (mut key, more) = given
-            .split_first_chunk::<32>()
-            .map_or(([0; 32], &[][..]), |(k, m)| (*k, m));
-        mix(&mut key, more);
-        // Stretching the tender's bytes before the CPU's are added keeps an untrusted CPU from
-        // choosing its own so that they cancel out.
-        ChaCha12Rng::from_seed(key).fill_bytes(&mut key);
-        if let Some(hardware) = hardware() {
-            mix(&mut key, &hardware);
-            enough = true;
-        }
-        if let Some(rng) = &mut self.rng {
-            let mut old = [0; 32];
-            rng.fill_bytes(&mut old);
-            mix(&mut key, &old);
-            enough = true;
-        }
-        if !enough {
+        let given = &mut given[..];
+        let count = platform::entropy(given).min(given.len());
+        let old = self.rng.as_mut().map(|rng| {
+            let mut key = [0; 32];
+            rng.fill_bytes(&mut key);
+            key
+        });
+        let Some(key) = combine(&given[..count], hardware(), old) else {
             fatal(
                 "no random source: the tender gives no seed and this CPU has no RDRAND; use \
                  fata-spt, or a CPU with RDRAND",
             );
-        }
+        };
         self.rng = Some(ChaCha12Rng::from_seed(key));
         self.left = RESEED_AFTER;
     }
+}
+
+/// A key of what `given` the tender has, the CPU and the generator before; none if all three
+/// together cannot make a good one. Any one of them that is good makes the key good.
+fn combine(given: &[u8], hardware: Option<[u8; 32]>, old: Option<[u8; 32]>) -> Option<[u8; 32]> {
+    if given.len() < 32 && hardware.is_none() && old.is_none() {
+        return None;
+    }
+    let mut key = [0; 32];
+    for chunk in given.chunks(32) {
+        mix(&mut key, chunk);
+    }
+    for source in [old, hardware].into_iter().flatten() {
+        // A step of the cipher between two sources keeps the second, if it is hostile and knows
+        // the first, from cancelling it out.
+        ChaCha12Rng::from_seed(key).fill_bytes(&mut key);
+        mix(&mut key, &source);
+    }
+    Some(key)
 }
 
 fn hardware() -> Option<[u8; 32]> {
@@ -98,5 +106,51 @@ fn hardware() -> Option<[u8; 32]> {
 fn mix(key: &mut [u8; 32], bytes: &[u8]) {
     for (k, b) in key.iter_mut().zip(bytes) {
         *k ^= b;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::Session;
+
+    #[test]
+    fn no_key_without_a_source() {
+        assert_eq!(combine(&[], None, None), None);
+        assert_eq!(combine(&[7; 31], None, None), None, "too little");
+        assert!(combine(&[7; 32], None, None).is_some());
+        assert!(combine(&[], Some([7; 32]), None).is_some());
+        assert!(combine(&[], None, Some([7; 32])).is_some());
+    }
+
+    #[test]
+    fn every_source_counts() {
+        let key = |given: u8, hardware: u8, old: u8| {
+            combine(&[given; 64][..33], Some([hardware; 32]), Some([old; 32]))
+        };
+        let reference = key(1, 2, 3);
+        assert_eq!(key(1, 2, 3), reference);
+        assert_ne!(key(9, 2, 3), reference);
+        assert_ne!(key(1, 9, 3), reference);
+        assert_ne!(key(1, 2, 9), reference);
+    }
+
+    #[test]
+    fn output_differs_and_is_reseeded() {
+        let session = Session::start();
+        session.with(|host| host.entropy = 64);
+        GENERATOR.with(|g| g.left = 0);
+        let (mut a, mut b) = ([0; 48], [0; 48]);
+        fill(&mut a);
+        fill(&mut b);
+        assert_ne!(a, b);
+        assert_ne!(u64(), u64());
+        assert!(a.iter().chain(&b).any(|byte| *byte != 0));
+        session.with(|host| assert_eq!(host.calls.entropy, 1));
+        for _ in 0..=RESEED_AFTER / a.len() {
+            fill(&mut a);
+        }
+        session.with(|host| assert_eq!(host.calls.entropy, 2));
+        assert!(u32() != u32() || u32() != u32());
     }
 }

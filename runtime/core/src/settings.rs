@@ -22,14 +22,20 @@ pub(crate) struct Settings {
     #[arg(default = "0")]
     pub(crate) delay: Duration,
     /// Guard the blocks of the heap and stop when one is damaged.
-    // Read again by `heap`, before there is one.
+    #[expect(
+        dead_code,
+        reason = "`heap` finds it by itself, before there is a heap"
+    )]
     #[arg(default = true)]
     pub(crate) heap_checks: bool,
     /// Print return addresses when the program panics.
     #[arg(default = true)]
     pub(crate) backtrace: bool,
     /// Memory for the stack; the rest is heap.
-    // Read again by `stack`, before there is a heap.
+    #[expect(
+        dead_code,
+        reason = "`stack` finds it by itself, before there is a heap"
+    )]
     #[arg(default = "256K")]
     pub(crate) stack_size: Size,
 }

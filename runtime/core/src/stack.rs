@@ -44,13 +44,11 @@ pub(crate) fn divide() -> Range<usize> {
     let mut lowest = LOWEST.load(Ordering::Relaxed);
     if lowest == 0 {
         let total = memory.end - memory.start;
-        let size = match argument("--stack-size").map(Size::parse) {
-            None => DEFAULT.min(total / 4),
-            Some(Some(Size(size))) if size <= total / 2 => size.max(MINIMUM),
-            Some(_) => fatal(
+        let Some(size) = size(total, argument("--stack-size")) else {
+            fatal(
                 "value of `--stack-size` is not a number of bytes up to half of the memory: give \
                  less, or more memory with `--mem`",
-            ),
+            );
         };
         lowest = (memory.end - size) & !(PAGE - 1);
         // A platform without guard pages still has the division.
@@ -58,6 +56,15 @@ pub(crate) fn divide() -> Range<usize> {
         LOWEST.store(lowest, Ordering::Relaxed);
     }
     memory.start..lowest - PAGE
+}
+
+/// Bytes of `total` for the stack, if `wish` is one that can be had.
+fn size(total: usize, wish: Option<&str>) -> Option<usize> {
+    let Some(wish) = wish else {
+        return Some(DEFAULT.min(total / 4));
+    };
+    let Size(size) = Size::parse(wish)?;
+    (size <= total / 2).then_some(size.max(MINIMUM))
 }
 
 /// The value of an argument, found without a heap, so as it stands on the command line. What the
@@ -73,9 +80,48 @@ fn find<'a>(line: &'a str, name: &str) -> Option<&'a str> {
     while let Some(word) = words.next() {
         match word.strip_prefix(name) {
             Some("") => return words.next(),
-            Some(rest) if rest.starts_with('=') => return Some(&rest[1..]),
+            Some(rest) if rest.starts_with('=') => return rest.strip_prefix('='),
             _ => {}
         }
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::Session;
+
+    #[test]
+    fn stack_takes_what_it_is_given() {
+        assert_eq!(size(2 << 20, None), Some(256 << 10));
+        assert_eq!(size(512 << 10, None), Some(128 << 10), "little memory");
+        assert_eq!(size(2 << 20, Some("64K")), Some(64 << 10));
+        assert_eq!(size(2 << 20, Some("1")), Some(MINIMUM));
+        assert_eq!(size(2 << 20, Some("2M")), None, "nothing left for the heap");
+        assert_eq!(size(2 << 20, Some("much")), None);
+    }
+
+    #[test]
+    fn arguments_are_found_without_a_heap() {
+        assert_eq!(find("--a=1 --stack-size=64K", "--stack-size"), Some("64K"));
+        assert_eq!(find("--stack-size 64K --a", "--stack-size"), Some("64K"));
+        assert_eq!(find("--stack-sizes=1", "--stack-size"), None);
+        assert_eq!(find("--a='--stack-size=1'", "--stack-size"), None);
+        assert_eq!(find("--stack-size", "--stack-size"), None);
+    }
+
+    #[test]
+    fn memory_is_divided_once() {
+        let session = Session::start();
+        session.with(|host| {
+            host.memory = Some(0x10_0000..0x30_0000);
+            host.command_line = "--stack-size=64K";
+        });
+        assert_eq!(divide(), 0x10_0000..0x2e_f000);
+        assert_eq!(bounds(), Some(0x2f_0000..0x30_0000));
+        assert_eq!(divide(), 0x10_0000..0x2e_f000);
+        session.with(|host| assert_eq!(host.guarded, [(0x2e_f000, 4096)]));
+        LOWEST.store(0, Ordering::Relaxed);
+    }
 }

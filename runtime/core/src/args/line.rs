@@ -42,7 +42,8 @@ impl<'a> Iterator for Words<'a> {
             }
             false
         });
-        let (word, rest) = line.split_at(end.unwrap_or(line.len()));
+        // Checked, because a panic that quotes text takes 6 KB in every image.
+        let (word, rest) = line.split_at_checked(end.unwrap_or(line.len()))?;
         self.rest = rest;
         Some(word)
     }

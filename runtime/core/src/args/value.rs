@@ -108,6 +108,6 @@ fn number_and_unit(text: &str) -> Option<(u64, &str)> {
         .bytes()
         .position(|b| !b.is_ascii_digit())
         .unwrap_or(text.len());
-    let (number, unit) = text.split_at(end);
+    let (number, unit) = text.split_at_checked(end)?;
     Some((number.parse().ok()?, unit))
 }

@@ -193,11 +193,10 @@ impl Guards {
     /// `FRONT` bytes before the block and `BACK` bytes after it are ours to write.
     unsafe fn guard(&self, block: NonNull<u8>, size: usize, mark: Mark) {
         let canary = self.canary(block, size, mark);
-        // SAFETY: by the caller's promise; the front is aligned, the back may not be.
-        unsafe {
-            block.cast::<[u64; 2]>().sub(1).write([size as u64, canary]);
-            block.add(size).cast::<u64>().write_unaligned(canary);
-        }
+        // SAFETY: by the caller's promise; a block is aligned to 16 at least.
+        unsafe { front(block).write([size as u64, canary]) };
+        // SAFETY: by the caller's promise.
+        unsafe { back(block, size).write_unaligned(canary) };
     }
 
     /// Stops the image if the guards of a block are not as [`guard`](Self::guard) wrote them.
@@ -207,7 +206,7 @@ impl Guards {
     /// `FRONT` bytes before the block are readable, and if they are as written, so is the rest.
     unsafe fn check(&self, block: NonNull<u8>, size: usize, mark: Mark, when: &str) {
         // SAFETY: by the caller's promise.
-        let [noted, front] = unsafe { block.cast::<[u64; 2]>().sub(1).read() };
+        let [noted, front] = unsafe { front(block).read() };
         if front != self.canary(block, size, mark) || noted != size as u64 {
             let what = if mark == Mark::Used && front == self.canary(block, size, Mark::Freed) {
                 "was freed before"
@@ -219,11 +218,21 @@ impl Guards {
             damaged(block, size, what, when);
         }
         // SAFETY: by the caller's promise, since the front is as written.
-        let back = unsafe { block.add(size).cast::<u64>().read_unaligned() };
+        let back = unsafe { back(block, size).read_unaligned() };
         if back != self.canary(block, size, mark) {
             damaged(block, size, "was overwritten after its end", when);
         }
     }
+}
+
+/// The size and the canary before a block.
+fn front(block: NonNull<u8>) -> *mut [u64; 2] {
+    block.as_ptr().wrapping_sub(FRONT).cast()
+}
+
+/// The canary after a block.
+fn back(block: NonNull<u8>, size: usize) -> *mut u64 {
+    block.as_ptr().wrapping_add(size).cast()
 }
 
 /// The layout that holds a block of `layout` with its guards, and the bytes before the block.
@@ -240,8 +249,9 @@ fn wrapped(layout: Layout) -> Option<(Layout, usize)> {
 /// The block was allocated by [`Guards::allocate`] with this layout and is used by nobody.
 unsafe fn release(talc: &mut Talc<Manual, DefaultBinning>, block: NonNull<u8>, layout: Layout) {
     if let Some((outer, front)) = wrapped(layout) {
+        let start = block.as_ptr().wrapping_sub(front);
         // SAFETY: this undoes what `allocate` did.
-        unsafe { talc.deallocate(block.as_ptr().sub(front), outer) };
+        unsafe { talc.deallocate(start, outer) };
     }
 }
 

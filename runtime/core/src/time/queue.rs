@@ -183,3 +183,64 @@ impl Queue {
         at
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeMap, sync::Arc, task::Wake, vec::Vec};
+
+    use super::*;
+
+    struct Nobody;
+
+    impl Wake for Nobody {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    /// Does the same at random to the queue and to a sorted map.
+    #[test]
+    fn agrees_with_a_sorted_map() {
+        let mut queue = Queue::new();
+        let mut model = BTreeMap::new();
+        let waker = Waker::from(Arc::new(Nobody));
+        let mut live: Vec<(Id, (u64, u64))> = Vec::new();
+        let mut state = 1u64;
+        let mut random = |below: u64| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            (state >> 33) % below
+        };
+        for number in 0..20_000 {
+            match random(3) {
+                0 | 1 if live.len() < 300 => {
+                    let deadline = random(1000);
+                    let id = queue.insert(deadline, waker.clone(), true);
+                    assert!(queue.is_set(id, deadline, &waker));
+                    model.insert((deadline, number), id);
+                    live.push((id, (deadline, number)));
+                }
+                2 if random(2) == 0 => {
+                    let Some((&key, &id)) = model.first_key_value() else {
+                        continue;
+                    };
+                    if let Some(before) = key.0.checked_sub(1) {
+                        assert!(queue.pop_due(before).is_none());
+                    }
+                    assert!(queue.pop_due(key.0).is_some());
+                    assert!(queue.has_fired(id), "not the first");
+                    assert!(queue.remove(id).is_none());
+                    model.remove(&key);
+                    live.retain(|(other, _)| *other != id);
+                }
+                _ if !live.is_empty() => {
+                    let (id, key) = live.swap_remove(random(live.len() as u64) as usize);
+                    assert!(queue.remove(id).is_some());
+                    model.remove(&key);
+                }
+                _ => {}
+            }
+            assert_eq!(queue.first(), model.keys().next().map(|key| key.0));
+        }
+        assert!(queue.places.len() <= 301, "places are used again");
+    }
+}
