@@ -8,9 +8,9 @@ use core::{
 
 use super::*;
 use crate::{
-    Net, NetExt,
+    Block, BlockError, Buffer, Net, NetExt,
     conformance::{self, block_on},
-    memory::{ManualClock, Nic, link, plain_info},
+    memory::{Disk, ManualClock, Nic, link, plain_info},
 };
 
 const MS: u64 = 1_000_000;
@@ -204,4 +204,78 @@ fn a_trace_is_a_pcap_file() {
     );
     let third = &file[24 + 2 * 76..];
     assert_eq!(third[16], 2, "frames stand in their order");
+}
+
+/// A clock that is always as late as anyone waits for.
+#[derive(Clone, Default)]
+struct Eager(Rc<core::cell::Cell<u64>>);
+
+impl Clock for Eager {
+    fn now(&self) -> u64 {
+        self.0.get()
+    }
+
+    fn wake_at(&self, deadline: u64, waker: &Waker) {
+        self.0.set(deadline);
+        waker.wake_by_ref();
+    }
+}
+
+#[test]
+fn a_slow_disk_is_a_disk_and_takes_its_time() {
+    let clock = Eager::default();
+    let disk = Slow::new(Disk::new(512, 100), clock.clone(), MS..=2 * MS, 1);
+    block_on(conformance::block(&disk));
+    let before = clock.now();
+    block_on(disk.flush()).unwrap();
+    assert!((MS..=2 * MS).contains(&(clock.now() - before)));
+}
+
+#[test]
+fn a_disk_under_power_is_a_disk() {
+    block_on(conformance::block(&PowerCut::new(Disk::new(512, 100))));
+    block_on(conformance::block(&PowerCut::new(
+        Disk::new(512, 100).read_only(),
+    )));
+}
+
+/// Blocks that hold something after 64 were written, the first 32 flushed, and the power cut.
+fn survivors(seed: u64) -> Vec<u64> {
+    let below = Disk::new(512, 64);
+    let disk = PowerCut::new(below.clone());
+    block_on(async {
+        for half in [0, 32 * 512] {
+            let mut bytes = Buffer::zeroed(32 * 512);
+            bytes.fill(1);
+            disk.write(half, bytes).await.1.unwrap();
+            if half == 0 {
+                disk.flush().await.unwrap();
+            }
+        }
+        disk.cut(seed).await.unwrap();
+        let (_, result) = disk.read(0, Buffer::zeroed(512)).await;
+        assert_eq!(
+            result,
+            Err(BlockError::Failed),
+            "without power nothing works"
+        );
+        let (found, _) = below.read(0, Buffer::zeroed(64 * 512)).await;
+        let blocks = found.chunks(512).zip(0..);
+        blocks
+            .filter(|(block, _)| block[0] == 1)
+            .map(|(_, n)| n)
+            .collect()
+    })
+}
+
+#[test]
+fn only_what_was_flushed_surely_survives_a_power_cut() {
+    let blocks = survivors(1);
+    assert!(
+        (0..32).all(|n| blocks.contains(&n)),
+        "flushed blocks are there"
+    );
+    assert!((33..63).contains(&blocks.len()), "{}", blocks.len());
+    assert_eq!(blocks, survivors(1));
+    assert_ne!(blocks, survivors(2));
 }
