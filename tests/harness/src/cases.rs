@@ -63,6 +63,16 @@ impl Lab {
         Ok(path)
     }
 
+    /// A boot argument as it must be typed to arrive as `text`: Solo5's tenders join the words
+    /// with spaces, so that a sealed image sees a line and undoes the quoting itself.
+    pub fn word(&self, text: &str) -> String {
+        if self.platform == Platform::Unix {
+            return text.to_owned();
+        }
+        let escaped = text.replace('\\', "\\\\").replace('"', "\\\"");
+        format!("\"{escaped}\"")
+    }
+
     /// Ends the row where `platform` has no such fact.
     ///
     /// # Errors

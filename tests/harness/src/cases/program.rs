@@ -13,25 +13,13 @@ pub(super) fn succeeds(lab: &Lab) -> Check {
 /// The command line reaches the program as it was given.
 pub(super) fn hello(lab: &Lab) -> Check {
     let greeting = "Hello, \"Fata\" 'Morgana' \\o/";
-    // One word for the tender, quoted for the image.
     let outcome = lab
         .launch()
         .argument("--hello")
-        .argument(quoted(greeting))
+        .argument(lab.word(greeting))
         .run()?;
     outcome.success()?;
     outcome.says(&format!("[{greeting}]\n"))
-}
-
-fn quoted(text: &str) -> String {
-    let mut quoted = String::from("\"");
-    for character in text.chars() {
-        if matches!(character, '"' | '\\') {
-            quoted.push('\\');
-        }
-        quoted.push(character);
-    }
-    quoted + "\""
 }
 
 /// Nothing but the program prints, asked for or not; the flag of Solo5 is taken.
@@ -53,10 +41,11 @@ pub(super) fn quiet(lab: &Lab) -> Check {
 /// Values of every kind arrive, from either way of writing them.
 pub(super) fn args(lab: &Lab) -> Check {
     let mut launch = lab.launch();
+    let text = lab.word("two words");
     for argument in [
         "--number=7",
         "--text",
-        "two\\ words",
+        &text,
         "--flag",
         "--address=192.0.2.1",
         "--many=1,2",
