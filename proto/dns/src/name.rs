@@ -348,7 +348,7 @@ mod tests {
         assert_eq!(name(&longest).unwrap().as_bytes().len(), 255);
         let longer = [&label[..], &label, &label, &label[..62]].join(".") + ".";
         assert_eq!(name(&longer), Err(NameError::NameTooLong));
-        assert_eq!(name(&longest[..240]), Err(NameError::NameTooLong));
+        assert_eq!(name(&longest[..253]), Err(NameError::NameTooLong));
     }
 
     #[test]

@@ -164,41 +164,40 @@ struct Fields<'r, 't> {
 impl Fields<'_, '_> {
     fn field(&mut self, field: u8) -> Result<(), ZoneError> {
         match field {
-            b'a' => self.parsed("expected an IPv4 address such as `192.0.2.1`", |text| {
-                Some(text.parse::<core::net::Ipv4Addr>().ok()?.octets())
+            b'a' => self.scalar("expected an IPv4 address such as `192.0.2.1`", ipv4),
+            b'q' => self.scalar("expected an IPv6 address such as `2001:db8::1`", ipv6),
+            b'b' => self.number(1, "expected a number up to 255"),
+            b'h' => self.number(2, "expected a number up to 65535"),
+            b'w' => self.number(4, "expected a number up to 4294967295"),
+            b't' => self.scalar("expected a time such as `3600` or `1h`", |text, out| {
+                push(out, 4, scalar::ttl(text)?)
             }),
-            b'q' => self.parsed("expected an IPv6 address such as `2001:db8::1`", |text| {
-                Some(text.parse::<core::net::Ipv6Addr>().ok()?.octets())
+            b'i' => self.scalar("expected a moment written `YYYYMMDDHHmmSS`", |text, out| {
+                push(out, 4, scalar::moment(text)?)
             }),
-            b'b' => self.scalar("expected a number up to 255", |text| {
-                Some([scalar::number(text, 0xff)? as u8])
+            b'T' => self.scalar("expected a record type", |text, out| {
+                push(out, 2, u32::from(Type::from_text(text)?.0))
             }),
-            b'h' => self.scalar("expected a number up to 65535", |text| {
-                Some((scalar::number(text, 0xffff)? as u16).to_be_bytes())
-            }),
-            b'w' => self.scalar("expected a number up to 4294967295", |text| {
-                Some(scalar::number(text, u32::MAX)?.to_be_bytes())
-            }),
-            b't' => self.scalar("expected a time such as `3600` or `1h`", |text| {
-                Some(scalar::ttl(text)?.to_be_bytes())
-            }),
-            b'i' => self.scalar("expected a moment written `YYYYMMDDHHmmSS`", |text| {
-                Some(scalar::moment(text)?.to_be_bytes())
-            }),
-            b'T' => self.scalar("expected a record type", |text| {
-                Some(Type::from_text(text)?.0.to_be_bytes())
-            }),
-            b'g' => self.scalar("expected an algorithm: its number or mnemonic", algorithm),
+            b'g' => self.scalar(
+                "expected an algorithm: its number or mnemonic",
+                |text, out| push(out, 1, algorithm(text)?),
+            ),
             b'c' => self.scalar(
                 "expected a certificate type: its number or mnemonic",
-                |text| Some(certificate(text)?.to_be_bytes()),
+                |text, out| push(out, 2, certificate(text)?),
             ),
-            b'e' => self.scalar("expected 6 bytes such as `00-00-5e-00-53-2a`", pairs::<6>),
+            b'e' => self.scalar(
+                "expected 6 bytes such as `00-00-5e-00-53-2a`",
+                |text, out| groups(text, b'-', 6, out),
+            ),
             b'E' => self.scalar(
                 "expected 8 bytes such as `00-00-5e-ef-10-00-00-2a`",
-                pairs::<8>,
+                |text, out| groups(text, b'-', 8, out),
             ),
-            b'l' => self.scalar("expected four groups such as `2001:db8:0:1`", locator),
+            b'l' => self.scalar(
+                "expected four groups such as `2001:db8:0:1`",
+                |text, out| groups(text, b':', 4, out),
+            ),
             b'N' => self.node(),
             b'n' => self.name(),
             b's' => self.string(),
@@ -217,24 +216,23 @@ impl Fields<'_, '_> {
         }
     }
 
-    /// A field of one word that has a length of its own.
-    fn scalar<const N: usize>(
+    /// A field of one word.
+    fn scalar(
         &mut self,
         what: &'static str,
-        read: impl Fn(&[u8]) -> Option<[u8; N]>,
+        read: fn(&[u8], &mut Vec<u8>) -> Option<()>,
     ) -> Result<(), ZoneError> {
         let word = self.lexer.expect(what)?;
-        let bytes = read(word.raw).ok_or_else(|| self.lexer.error(&word, what))?;
-        self.zone.data.extend_from_slice(&bytes);
-        Ok(())
+        read(word.raw, &mut self.zone.data).ok_or_else(|| self.lexer.error(&word, what))
     }
 
-    fn parsed<const N: usize>(
-        &mut self,
-        what: &'static str,
-        read: impl Fn(&str) -> Option<[u8; N]>,
-    ) -> Result<(), ZoneError> {
-        self.scalar(what, |text| read(core::str::from_utf8(text).ok()?))
+    /// A number of `len` bytes.
+    fn number(&mut self, len: usize, what: &'static str) -> Result<(), ZoneError> {
+        let word = self.lexer.expect(what)?;
+        let most = u32::MAX >> (32 - 8 * len);
+        scalar::number(word.raw, most)
+            .and_then(|value| push(&mut self.zone.data, len, value))
+            .ok_or_else(|| self.lexer.error(&word, what))
     }
 
     fn read_name(&mut self) -> Result<(Word<'_>, Name), ZoneError> {
@@ -320,26 +318,25 @@ impl Fields<'_, '_> {
         Ok(())
     }
 
-    /// RFC 4034 section 4.1.2.
+    /// RFC 4034 section 4.1.2: for each value of a type's high byte, bits for the low one.
     fn bitmap(&mut self) -> Result<(), ZoneError> {
         let mut types = Vec::new();
         while let Some(word) = self.lexer.take()? {
             let rtype = Type::from_text(word.raw);
             types.push(rtype.ok_or_else(|| self.lexer.error(&word, "expected a record type"))?);
         }
-        types.sort_unstable();
-        types.dedup();
-        for window in types.chunk_by(|a, b| a.0 >> 8 == b.0 >> 8) {
+        for high in 0..=255 {
             let mut bits = [0_u8; 32];
             let mut len = 0;
-            for &Type(number) in window {
-                let low = usize::from(number & 0xff);
-                len = low / 8 + 1;
+            for rtype in types.iter().filter(|rtype| rtype.0 >> 8 == high) {
+                let low = usize::from(rtype.0 & 0xff);
+                len = len.max(low / 8 + 1);
                 bits[low / 8] |= 0x80 >> (low % 8);
             }
-            let high = (window[0].0 >> 8) as u8;
-            self.zone.data.extend_from_slice(&[high, len as u8]);
-            self.zone.data.extend_from_slice(&bits[..len]);
+            if len > 0 {
+                self.zone.data.extend_from_slice(&[high as u8, len as u8]);
+                self.zone.data.extend_from_slice(&bits[..len]);
+            }
         }
         Ok(())
     }
@@ -394,8 +391,26 @@ impl Fields<'_, '_> {
     }
 }
 
+/// Appends the last `len` bytes of a number.
+fn push(out: &mut Vec<u8>, len: usize, value: u32) -> Option<()> {
+    out.extend_from_slice(value.to_be_bytes().get(4 - len..)?);
+    Some(())
+}
+
+fn ipv4(text: &[u8], out: &mut Vec<u8>) -> Option<()> {
+    let address: core::net::Ipv4Addr = core::str::from_utf8(text).ok()?.parse().ok()?;
+    out.extend_from_slice(&address.octets());
+    Some(())
+}
+
+fn ipv6(text: &[u8], out: &mut Vec<u8>) -> Option<()> {
+    let address: core::net::Ipv6Addr = core::str::from_utf8(text).ok()?.parse().ok()?;
+    out.extend_from_slice(&address.octets());
+    Some(())
+}
+
 /// DNSSEC algorithms (RFC 4034 appendix A.1 and the registry after it).
-fn algorithm(text: &[u8]) -> Option<[u8; 1]> {
+fn algorithm(text: &[u8]) -> Option<u32> {
     const NAMES: [(&str, u8); 16] = [
         ("RSAMD5", 1),
         ("DH", 2),
@@ -415,60 +430,53 @@ fn algorithm(text: &[u8]) -> Option<[u8; 1]> {
         ("PRIVATEOID", 254),
     ];
     if let Some(number) = scalar::number(text, 0xff) {
-        return Some([number as u8]);
+        return Some(number);
     }
     let known = NAMES
         .iter()
         .find(|(name, _)| name.as_bytes().eq_ignore_ascii_case(text))?;
-    Some([known.1])
+    Some(u32::from(known.1))
 }
 
 /// Certificate types (RFC 4398 section 2.1).
-fn certificate(text: &[u8]) -> Option<u16> {
-    const NAMES: [&str; 8] = [
-        "PKIX", "SPKI", "PGP", "IPKIX", "ISPKI", "IPGP", "ACPKIX", "IACPKIX",
+fn certificate(text: &[u8]) -> Option<u32> {
+    const NAMES: [(&str, u32); 10] = [
+        ("PKIX", 1),
+        ("SPKI", 2),
+        ("PGP", 3),
+        ("IPKIX", 4),
+        ("ISPKI", 5),
+        ("IPGP", 6),
+        ("ACPKIX", 7),
+        ("IACPKIX", 8),
+        ("URI", 253),
+        ("OID", 254),
     ];
     if let Some(number) = scalar::number(text, 0xffff) {
-        return Some(number as u16);
+        return Some(number);
     }
-    if text.eq_ignore_ascii_case(b"URI") || text.eq_ignore_ascii_case(b"OID") {
-        return Some(253 + u16::from(text.eq_ignore_ascii_case(b"OID")));
-    }
-    let place = NAMES
+    let known = NAMES
         .iter()
-        .position(|name| name.as_bytes().eq_ignore_ascii_case(text))?;
-    Some(place as u16 + 1)
+        .find(|(name, _)| name.as_bytes().eq_ignore_ascii_case(text))?;
+    Some(known.1)
 }
 
-/// `N` bytes in hexadecimal with hyphens between them (RFC 7043).
-fn pairs<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
-    let mut bytes = [0; N];
-    let mut parts = text.split(|&byte| byte == b'-');
-    for byte in &mut bytes {
-        let part = parts.next().filter(|part| part.len() == 2)?;
-        *byte = hex(part)? as u8;
+/// Groups of hexadecimal digits: so many pairs with hyphens between them (RFC 7043), or up to four
+/// digits each with colons between them (RFC 6742 section 2.1.2).
+fn groups(text: &[u8], between: u8, count: usize, out: &mut Vec<u8>) -> Option<()> {
+    let (fewest, most) = if between == b'-' { (2, 2) } else { (1, 4) };
+    let mut found = 0;
+    for part in text.split(|&byte| byte == between) {
+        if !(fewest..=most).contains(&part.len()) {
+            return None;
+        }
+        let value = part.iter().try_fold(0, |value, &byte| {
+            Some(value << 4 | char::from(byte).to_digit(16)?)
+        })?;
+        push(out, most / 2, value)?;
+        found += 1;
     }
-    parts.next().is_none().then_some(bytes)
-}
-
-/// Four groups of hexadecimal digits (RFC 6742 section 2.1.2).
-fn locator(text: &[u8]) -> Option<[u8; 8]> {
-    let mut value = 0_u64;
-    let mut parts = text.split(|&byte| byte == b':');
-    for _ in 0..4 {
-        value = value << 16 | u64::from(hex(parts.next()?)?);
-    }
-    parts.next().is_none().then_some(value.to_be_bytes())
-}
-
-/// Up to four hexadecimal digits.
-fn hex(text: &[u8]) -> Option<u32> {
-    if !(1..=4).contains(&text.len()) {
-        return None;
-    }
-    text.iter().try_fold(0, |value, &byte| {
-        Some(value << 4 | char::from(byte).to_digit(16)?)
-    })
+    (found == count).then_some(())
 }
 
 /// An address prefix as APL stores it, its trailing zero bytes cut off.

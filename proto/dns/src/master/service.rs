@@ -38,13 +38,17 @@ pub(super) fn read(lexer: &mut Lexer<'_>, out: &mut Vec<u8>) -> Result<(), ZoneE
                 "expected a service parameter such as `alpn=h2` or `port=8443`",
             )
         })?;
-        if parameters.iter().any(|(other, _)| *other == key) {
+        let place = parameters.iter().position(|(other, _)| *other >= key);
+        let place = place.unwrap_or(parameters.len());
+        if parameters
+            .get(place)
+            .is_some_and(|(other, _)| *other == key)
+        {
             return Err(lexer.error(&word, "expected each service parameter once"));
         }
-        parameters.push((key, value));
+        parameters.insert(place, (key, value));
         last = Some(word);
     }
-    parameters.sort_unstable();
     if let Some(word) = last
         && !mandatory_holds(&parameters)
     {
@@ -100,11 +104,12 @@ fn encode(key: u16, value: &[u8]) -> Option<Vec<u8>> {
     let mut out = Vec::new();
     match key {
         MANDATORY => {
-            let mut keys: Vec<u16> = list(value)?
-                .iter()
-                .map(|name| self::key(name))
-                .collect::<Option<_>>()?;
-            keys.sort_unstable();
+            let mut keys = Vec::new();
+            for name in list(value)? {
+                let key = self::key(&name)?;
+                let place = keys.iter().position(|&other| other >= key);
+                keys.insert(place.unwrap_or(keys.len()), key);
+            }
             for key in keys {
                 out.extend_from_slice(&key.to_be_bytes());
             }

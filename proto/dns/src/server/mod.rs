@@ -136,7 +136,11 @@ impl Server {
         let limit = limit.min(reply.len()).checked_sub(opt)?;
         let mut writer = Writer::new(reply, limit);
         writer.bytes(query.question).ok()?;
-        let mut answer = Answer::new(self, writer, query.qtype, transport);
+        let qtype = match query.qtype {
+            Type::IXFR => Type::SOA, // what does not fit a datagram (RFC 1995 section 2)
+            qtype => qtype,
+        };
+        let mut answer = Answer::new(self, writer, qtype, transport);
         match self.refusal(query, transport) {
             Some(rcode) => answer.rcode = rcode,
             None if query.opcode == Opcode::Notify => self.notified(&mut answer, name),
@@ -228,9 +232,9 @@ impl Server {
             })
     }
 
-    /// What a program that sent a query wants to know of it for its log: the zone transfer, if it
-    /// is a query for one. The messages that answer it, be it by a refusal, come from the result.
-    /// Other queries give nothing: they are for [`answer`](Self::answer).
+    /// The zone transfer that `query`, which came over TCP from `peer`, asks for. Its messages, be
+    /// they a refusal, come from the result. Other queries give nothing: they are for
+    /// [`answer`](Self::answer).
     pub fn transfer(&self, query: &[u8], peer: IpAddr) -> Option<Transfer<'_>> {
         let mut name = Folded::EMPTY;
         match wire::parse(query, &mut name) {

@@ -3,7 +3,7 @@
 //!
 //! Read first: RFC 2181 section 5 (RRsets), RFC 4592 section 2.2 (empty non-terminals).
 
-use alloc::vec::Vec;
+use alloc::{vec, vec::Vec};
 
 use super::{
     DELEGATION, DNAME, EXISTS, IN_ZONE, NONE, Rrset, Soa, Tree, Zone,
@@ -82,12 +82,11 @@ impl Builder {
         Ok(zone)
     }
 
-    /// Sorts the records into RRsets, leaving out repeated ones (RFC 2181 section 5) and giving
-    /// each set the TTL of its first record (section 5.2 of the same wants them equal).
+    /// Gathers the records into RRsets, ordered by owner and type, leaving out repeated ones (RFC
+    /// 2181 section 5) and giving each set the TTL of its first record (section 5.2 of the same
+    /// wants them equal). `self.records` comes to be in that order too.
     fn group(&mut self, warnings: &mut Warnings) -> (Vec<Rrset>, Vec<u8>, usize) {
-        // The place of the data keeps records of a set in the order of the file.
-        self.records
-            .sort_unstable_by_key(|record| (record.owner, record.rtype, record.data));
+        self.order();
         let mut rrsets: Vec<Rrset> = Vec::new();
         let mut data = Vec::with_capacity(self.data.len());
         let mut total = 0;
@@ -129,6 +128,36 @@ impl Builder {
         rrsets.shrink_to_fit();
         data.shrink_to_fit();
         (rrsets, data, total)
+    }
+
+    /// Orders the records by owner and type, and within a set as they came. The records of an owner
+    /// are chained through the file first, so that this takes one pass over each chain for each
+    /// type in it, and a fraction of the code of a sort.
+    fn order(&mut self) {
+        let mut first = vec![NONE; self.tree.nodes.len()];
+        let mut next = vec![NONE; self.records.len()];
+        for (i, record) in self.records.iter().enumerate().rev() {
+            next[i] = core::mem::replace(&mut first[record.owner as usize], i as u32);
+        }
+        let mut ordered = Vec::with_capacity(self.records.len());
+        for start in first {
+            let chain = || {
+                let step = |at: &u32| next.get(*at as usize).copied();
+                core::iter::successors(Some(start), step)
+                    .map_while(|at| self.records.get(at as usize))
+            };
+            let mut least = Some(0);
+            while let Some(rtype) = least.and_then(|least| {
+                chain()
+                    .map(|record| record.rtype.0)
+                    .filter(|&rtype| rtype >= least)
+                    .min()
+            }) {
+                ordered.extend(chain().filter(|record| record.rtype.0 == rtype));
+                least = rtype.checked_add(1);
+            }
+        }
+        self.records = ordered;
     }
 }
 
