@@ -16,20 +16,25 @@ impl Sum {
         Self((protocol as u16).to_be() as u64 + len.to_be() as u64)
     }
 
-    /// Adds bytes. Four at a time into 64 bits never overflows below 16 GiB, and vectorises.
+    /// Adds bytes, eight at a time; a carry out of 64 bits comes back in at the bottom, which the
+    /// ones' complement sum allows.
     #[inline]
     pub(crate) fn add(self, bytes: &[u8]) -> Self {
         let mut sum = self.0;
-        let (words, tail) = bytes.as_chunks::<4>();
+        let mut add = |word: u64| {
+            let (wrapped, carry) = sum.overflowing_add(word);
+            sum = wrapped + u64::from(carry);
+        };
+        let (words, tail) = bytes.as_chunks::<8>();
         for word in words {
-            sum += u64::from(u32::from_ne_bytes(*word));
+            add(u64::from_ne_bytes(*word));
         }
         let (halves, last) = tail.as_chunks::<2>();
         for half in halves {
-            sum += u64::from(u16::from_ne_bytes(*half));
+            add(u64::from(u16::from_ne_bytes(*half)));
         }
         if let [byte] = last {
-            sum += u64::from(u16::from_ne_bytes([*byte, 0]));
+            add(u64::from(u16::from_ne_bytes([*byte, 0])));
         }
         Self(sum)
     }

@@ -9,7 +9,6 @@ use crate::address::{Ipv4Prefix, Ipv6Prefix};
 /// How a stack is set up. The default asks DHCP for an IPv4 address and takes IPv6 addresses from
 /// router advertisements.
 #[derive(Clone, Debug, Default)]
-#[non_exhaustive]
 pub struct Config {
     /// IPv4.
     pub ipv4: Ipv4,
@@ -21,6 +20,9 @@ pub struct Config {
     pub label: String,
     /// Buffers of TCP connections.
     pub tcp: TcpConfig,
+    /// Bytes that the buffers of all TCP connections together may take; without it, half of the
+    /// heap. As it runs short, new connections get smaller buffers, then none.
+    pub tcp_memory: Option<usize>,
     /// Buffers of UDP sockets.
     pub udp: UdpConfig,
 }

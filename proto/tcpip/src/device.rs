@@ -83,8 +83,7 @@ impl Arguments for StackArguments {
     fn parse(values: &Values) -> Result<Self, ArgError> {
         let typed = Typed::parse(values)?;
         check(&typed, &|name| values.full(name))?;
-        let mut config = Config::default();
-        config.ipv4 = match typed.ipv4 {
+        let ipv4 = match typed.ipv4 {
             _ if typed.ipv6_only => Ipv4::Off,
             Some(prefix) => Ipv4::Static {
                 prefix,
@@ -92,15 +91,20 @@ impl Arguments for StackArguments {
             },
             None => Ipv4::Dhcp,
         };
-        if typed.ipv4_only {
-            config.ipv6 = Ipv6::Off;
+        let ipv6 = if typed.ipv4_only {
+            Ipv6::Off
         } else {
-            config.ipv6 = Ipv6::On {
+            Ipv6::On {
                 prefix: typed.ipv6,
                 gateway: typed.ipv6_gateway,
                 router_advertisements: typed.accept_router_advertisements,
-            };
-        }
+            }
+        };
+        let config = Config {
+            ipv4,
+            ipv6,
+            ..Config::default()
+        };
         Ok(Self { config })
     }
 }

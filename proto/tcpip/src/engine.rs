@@ -9,6 +9,7 @@ use alloc::{rc::Rc, string::String};
 use core::{cell::RefCell, net::IpAddr, task::Context};
 
 use fata_device::{Net, net::Checksum};
+use fata_runtime::heap;
 use smoltcp::{
     iface::{self, Interface, SocketSet},
     time::Instant,
@@ -82,7 +83,7 @@ impl Engine {
         let mut engine = Self {
             interface,
             sockets,
-            tcp: TcpTable::default(),
+            tcp: TcpTable::new(config.tcp_memory.unwrap_or_else(half_of_heap)),
             udp: UdpTable::default(),
             config,
             addresses: Rc::default(),
@@ -286,6 +287,14 @@ impl Engine {
             Some(lease) => log::info!("{label}: leased {} from {}", lease.prefix, lease.server),
             None => log::warn!("{label}: lost the address, asking DHCP again"),
         }
+    }
+}
+
+/// Half of the heap; no limit where it has none.
+fn half_of_heap() -> usize {
+    match heap::statistics().size {
+        0 => usize::MAX,
+        size => size / 2,
     }
 }
 

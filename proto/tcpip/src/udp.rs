@@ -24,7 +24,7 @@ use crate::{
     error::Error,
     responder::{Entry, Meta},
     stack::{Local, Shared, Stack},
-    tcp::zeroed,
+    tcp::{remove, zeroed},
 };
 
 /// Bytes of headers before a UDP payload.
@@ -330,7 +330,7 @@ impl Drop for UdpSocket {
             .udp
             .sockets
             .retain(|watched| watched.handle != self.handle);
-        engine.sockets.remove(self.handle);
+        remove(&mut engine.sockets, self.handle);
     }
 }
 

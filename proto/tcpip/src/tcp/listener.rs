@@ -12,7 +12,10 @@ use crate::{
     config::TcpConfig,
     error::Error,
     stack::{Local, Shared, Stack},
-    tcp::{stream::TcpStream, table::ListenerId},
+    tcp::{
+        stream::TcpStream,
+        table::{self, ListenerId},
+    },
 };
 
 /// A port on which connections are accepted. Dropping it resets those not yet accepted.
@@ -88,7 +91,7 @@ impl TcpListener {
                     return Poll::Ready(Ok((stream, peer)));
                 }
                 // It was reset while it waited.
-                None => drop(engine.sockets.remove(handle)),
+                None => table::remove(&mut engine.sockets, handle),
             }
         }
     }

@@ -11,4 +11,4 @@ pub(crate) mod listener;
 pub(crate) mod stream;
 mod table;
 
-pub(crate) use table::{Table, zeroed};
+pub(crate) use table::{Table, remove, zeroed};

@@ -32,6 +32,8 @@ const HALF_OPEN_AT_MOST: u64 = 20 * SECOND;
 const LINGER: u64 = 60 * SECOND;
 /// Connections kept in TIME-WAIT.
 const MAX_TIME_WAIT: usize = 4;
+/// A buffer that is made smaller than asked for has at least this size.
+const SMALLEST_BUFFER: usize = 2048;
 /// A connection breaks when written data is not acknowledged for this long.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(120);
 /// Flags in byte 13 of a TCP header.
@@ -63,8 +65,9 @@ struct Closing {
 pub(crate) struct ListenerId(usize);
 
 /// All listeners, and connections that no program holds.
-#[derive(Default)]
 pub(crate) struct Table {
+    /// Bytes that the buffers of all connections may take.
+    memory: usize,
     /// Slots of closed listeners are reused.
     listeners: Vec<Option<Listener>>,
     closing: Vec<Closing>,
@@ -79,13 +82,28 @@ pub(crate) fn socket(sockets: &mut Sockets, handle: SocketHandle) -> &mut tcp::S
     sockets.get_mut(handle)
 }
 
+/// Drops a socket. In one place, because a socket is large and so is the code that drops it.
+#[inline(never)]
+pub(crate) fn remove(sockets: &mut Sockets, handle: SocketHandle) {
+    sockets.remove(handle);
+}
+
 /// Makes a closed socket with buffers of the configured sizes.
-pub(crate) fn create(config: &TcpConfig) -> Result<tcp::Socket<'static>, Error> {
+fn build(config: &TcpConfig) -> Result<tcp::Socket<'static>, Error> {
     let receive = SocketBuffer::new(zeroed(config.receive_buffer)?);
     let send = SocketBuffer::new(zeroed(config.send_buffer)?);
     let mut socket = tcp::Socket::new(receive, send);
     socket.set_congestion_control(CongestionControl::Reno);
     Ok(socket)
+}
+
+/// Bytes in the buffers of all connections.
+fn buffered(sockets: &Sockets) -> usize {
+    let bytes = sockets.iter().map(|(_, item)| match item {
+        Socket::Tcp(socket) => socket.recv_capacity() + socket.send_capacity(),
+        _ => 0,
+    });
+    bytes.sum()
 }
 
 /// A buffer, or an error where the heap has no room: a peer must not be able to end the image.
@@ -99,6 +117,16 @@ pub(crate) fn zeroed(len: usize) -> Result<Vec<u8>, Error> {
 }
 
 impl Table {
+    /// No listeners; all connections together may take `memory` bytes of buffers.
+    pub(crate) fn new(memory: usize) -> Self {
+        Self {
+            memory,
+            listeners: Vec::new(),
+            closing: Vec::new(),
+            fresh: None,
+        }
+    }
+
     /// Adds a listener.
     pub(crate) fn listen(&mut self, local: Local, config: TcpConfig) -> Result<ListenerId, Error> {
         if self
@@ -207,7 +235,7 @@ impl Table {
             let Some(index) = replaceable else {
                 return false;
             };
-            sockets.remove(listener.pending.remove(index).handle);
+            remove(sockets, listener.pending.remove(index).handle);
         }
         let (config, local) = (listener.config, listener.local);
         let endpoint = IpListenEndpoint {
@@ -224,15 +252,26 @@ impl Table {
         true
     }
 
-    /// Makes a socket, at the cost of those in TIME-WAIT if the heap has no room.
+    /// Makes a socket with buffers of the configured sizes or, where memory is short, smaller ones:
+    /// a connection gets at most a sixteenth of what is left, so that a few cannot keep out the rest.
     pub(crate) fn create(
         &mut self,
         sockets: &mut Sockets,
         config: &TcpConfig,
     ) -> Result<tcp::Socket<'static>, Error> {
-        create(config).or_else(|_| {
+        let mut left = self.memory.saturating_sub(buffered(sockets));
+        if left / 32 < config.receive_buffer.max(config.send_buffer) {
             self.keep_time_wait(sockets, 0);
-            create(config)
+            left = self.memory.saturating_sub(buffered(sockets));
+        }
+        let share = (left / 32).max(SMALLEST_BUFFER);
+        if left < 2 * share {
+            return Err(Error::OutOfMemory);
+        }
+        build(&TcpConfig {
+            receive_buffer: config.receive_buffer.min(share),
+            send_buffer: config.send_buffer.min(share),
+            ..*config
         })
     }
 
@@ -245,7 +284,7 @@ impl Table {
         match self.listener(id) {
             Some(listener) if !listening => listener.pending.push(Pending { handle, since: now }),
             _ => {
-                sockets.remove(handle);
+                remove(sockets, handle);
             }
         }
     }
@@ -276,7 +315,7 @@ impl Table {
         let before = self.closing.len();
         self.closing.retain(|closing| closing.handle != handle);
         if self.closing.len() != before {
-            sockets.remove(handle);
+            remove(sockets, handle);
         }
     }
 
@@ -293,7 +332,7 @@ impl Table {
         self.closing.retain_mut(|closing| {
             let goes_on = closing.goes_on(socket(sockets, closing.handle), now);
             if !goes_on {
-                sockets.remove(closing.handle);
+                remove(sockets, closing.handle);
             }
             goes_on
         });
@@ -312,7 +351,7 @@ impl Table {
                 waiting > keep && socket(sockets, closing.handle).state() == State::TimeWait;
             if surplus {
                 waiting -= 1;
-                sockets.remove(closing.handle);
+                remove(sockets, closing.handle);
             }
             !surplus
         });
@@ -345,7 +384,7 @@ impl Listener {
             let keep = is_ready(state)
                 || half_open && now < pending.since.saturating_add(HALF_OPEN_AT_MOST);
             if !keep {
-                sockets.remove(pending.handle);
+                remove(sockets, pending.handle);
             }
             keep
         });

@@ -113,8 +113,10 @@ struct Lan {
 fn lan() -> Lan {
     let mut world = World::new();
     let (nic, client) = wire();
-    let mut config = Config::default();
-    config.host_name = Some("resolver-1".into());
+    let config = Config {
+        host_name: Some("resolver-1".into()),
+        ..Config::default()
+    };
     let stack = world.add(client, config);
     let silent = Rc::new(std::cell::Cell::new(false));
     let (asked, names) = (Rc::default(), Rc::default());

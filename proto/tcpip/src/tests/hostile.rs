@@ -147,7 +147,7 @@ fn no_frame_makes_a_stack_panic() {
     for dhcp in [false, true] {
         let mut world = World::new();
         let (mut attacker, nic) = wire();
-        let _stack = target(&mut world, nic, dhcp);
+        let stack = target(&mut world, nic, dhcp);
         for round in 0..6000 {
             let pick = random.within(0..=frames.len() as u64 - 1) as usize;
             let mut frame = frames[pick].clone();
@@ -173,6 +173,20 @@ fn no_frame_makes_a_stack_panic() {
                 world.pass(Duration::from_millis(pause));
             }
             while take(&mut attacker).is_some() {}
+        }
+        let sockets = stack.shared().engine.borrow().sockets.iter().count();
+        assert!(
+            sockets < 40,
+            "connections that began are bounded: {sockets}"
+        );
+        if !dhcp {
+            put(&mut attacker, &question(), Offload::default());
+            world.pass(Duration::from_millis(1));
+            let mut answers = std::iter::from_fn(|| take(&mut attacker));
+            assert!(
+                answers.any(|frame| frame.ends_with(b"abc")),
+                "the stack still answers"
+            );
         }
     }
 }

@@ -154,9 +154,12 @@ fn a_question_in_fragments_is_answered_the_long_way() {
     world.run(ask);
 }
 
+/// What is wrong with a question, and how it becomes so.
+type Spoiled = (&'static str, fn(&mut Vec<u8>));
+
 #[test]
 fn what_is_wrong_is_not_answered() {
-    let wrong: [(&str, fn(&mut Vec<u8>)); 9] = [
+    let wrong: [Spoiled; 9] = [
         ("another card", |f| f[5] = 9),
         ("header checksum", |f| f[24] ^= 1),
         ("transport checksum", |f| f[42] ^= 1),

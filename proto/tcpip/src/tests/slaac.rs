@@ -16,8 +16,10 @@ const SOLICITATION: u8 = 133;
 fn waiting() -> (World, Stack, fata_device::memory::Nic) {
     let mut world = World::new();
     let (router, nic) = wire();
-    let mut config = Config::default();
-    config.ipv4 = Ipv4::Off;
+    let config = Config {
+        ipv4: Ipv4::Off,
+        ..Config::default()
+    };
     let stack = world.add(nic, config);
     (world, stack, router)
 }

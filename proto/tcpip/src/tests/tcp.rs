@@ -237,6 +237,30 @@ fn a_full_backlog_does_not_refuse() {
 }
 
 #[test]
+fn short_memory_makes_buffers_small_before_it_keeps_anybody_out() {
+    let mut world = World::new();
+    let (a, b) = wire();
+    let a = world.add(a, fixed(1));
+    let mut config = fixed(2);
+    config.tcp_memory = Some(300_000);
+    let b = world.add(b, config);
+    let listener = TcpListener::bind(&b, 80).unwrap();
+    let mut held = Vec::new();
+    for _ in 0..30 {
+        let (client, server) = world.run(both(TcpStream::connect(&a, port(80)), listener.accept()));
+        held.push((client.unwrap(), server.unwrap()));
+    }
+    let (mut client, (mut server, _)) = held.pop().unwrap();
+    let data = pattern(50_000);
+    let send = async {
+        client.write_all(&data).await.unwrap();
+        client.shutdown().await.unwrap();
+    };
+    let (_, got) = world.run(both(send, read_all(&mut server)));
+    assert!(got == data);
+}
+
+#[test]
 fn a_peer_that_vanishes_breaks_a_connection_that_writes() {
     let mut world = World::new();
     let (a, b) = wire();
@@ -268,7 +292,7 @@ fn an_idle_connection_lives_on() {
     });
     world.pass(Duration::from_secs(1000));
     world.run(async {
-        server.write_all(&vec![2; 100]).await.unwrap();
+        server.write_all(&[2; 100]).await.unwrap();
         assert_eq!(client.read(&mut [0; 200]).await, Ok(100));
     });
 }

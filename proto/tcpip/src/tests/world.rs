@@ -163,17 +163,18 @@ pub(super) fn wire() -> (Nic, Nic) {
 
 /// Addresses 10.0.0.`last`/24 and fd00::`last`/64, given by hand.
 pub(super) fn fixed(last: u8) -> Config {
-    let mut config = Config::default();
-    config.ipv4 = Ipv4::Static {
-        prefix: std::format!("10.0.0.{last}/24").parse().unwrap(),
-        gateway: None,
-    };
-    config.ipv6 = Ipv6::On {
-        prefix: Some(std::format!("fd00::{last}/64").parse().unwrap()),
-        gateway: None,
-        router_advertisements: false,
-    };
-    config
+    Config {
+        ipv4: Ipv4::Static {
+            prefix: std::format!("10.0.0.{last}/24").parse().unwrap(),
+            gateway: None,
+        },
+        ipv6: Ipv6::On {
+            prefix: Some(std::format!("fd00::{last}/64").parse().unwrap()),
+            gateway: None,
+            router_advertisements: false,
+        },
+        ..Config::default()
+    }
 }
 
 /// Two stacks on one wire, 1 and 2.
