@@ -34,7 +34,7 @@ macro_rules! __image {
                     ::core::option_env!("FATA_BOOT_ARGUMENTS"),
                     "",
                 )),
-                arguments: $arguments,
+                arguments: __fata::checked($arguments),
                 manifest: Slice::new(__fata::manifest(&MANIFEST.0)),
             }
         };

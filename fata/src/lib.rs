@@ -107,6 +107,7 @@ extern crate alloc;
 
 pub mod device;
 mod image;
+mod names;
 pub mod platform;
 pub mod prelude;
 
@@ -128,4 +129,5 @@ pub mod __private {
     pub use fata_wiring as wiring;
 
     pub use crate::image::{is_set, manifest, or};
+    pub use crate::names::checked;
 }

@@ -45,6 +45,9 @@ pub const STATUS_ARGUMENTS: u8 = 64;
 /// The image itself is wrong.
 pub const STATUS_INTERNAL: u8 = 125;
 
+/// The boot arguments that every unikernel understands, beside `--help` and `--version`.
+pub const ARGUMENTS: &ArgumentTree = &Settings::TREE;
+
 /// A type that `main` can take: arguments, devices, or both.
 ///
 /// `#[derive(Args)]` and `#[derive(Devices)]` implement it.
@@ -142,7 +145,7 @@ pub fn launch<P, R: Termination>(
 
 /// Reads the boot arguments and sets up what they govern, or says why the program does not start.
 fn prepare(image: &'static Image) -> Result<(Values, Settings), u8> {
-    let own = &Settings::TREE;
+    let own = ARGUMENTS;
     let stop = |stop| match stop {
         Stop::Help => {
             args::print_help(image, own);
@@ -175,8 +178,10 @@ fn refuse(error: &ArgError) -> u8 {
 fn say(error: &dyn fmt::Display) {
     use fmt::Write;
 
+    let mut line = Line::new();
+    line.push("error: ");
     // An error that fails to print itself cannot be told any better.
-    let _ = writeln!(Line::new(), "error: {error}");
+    let _ = writeln!(line, "{error}");
 }
 
 static NAME: Single<&'static str> = Single::new("");
