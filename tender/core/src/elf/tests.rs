@@ -103,7 +103,7 @@ fn file_header_rules() {
 #[test]
 fn other_files() {
     for (bytes, what) in [
-        (&b""[..], "text file"),
+        (&b""[..], "is not an ELF file"),
         (b"#!/bin/sh\nexec true\n", "is a text file"),
         (b"\x7fELF", "ends before its file header"),
         (b"\x89PNG\r\n", "is not an ELF file"),
