@@ -123,6 +123,8 @@ impl Running {
         let start = || -> io::Result<(Child, PipeReader)> {
             let (reader, writer) = io::pipe()?;
             command
+                // The host's way of printing a backtrace needs more memory than some rows give.
+                .env_remove("RUST_BACKTRACE")
                 .stdin(Stdio::null())
                 .stdout(writer.try_clone()?)
                 .stderr(writer);
