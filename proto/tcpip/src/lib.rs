@@ -16,7 +16,7 @@
 #![forbid(unsafe_code)]
 
 extern crate alloc;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 extern crate std;
 
 mod address;
@@ -27,6 +27,8 @@ mod dhcp;
 mod driver;
 mod engine;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod packet;
 mod phy;
 mod responder;

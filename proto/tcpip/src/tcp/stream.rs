@@ -49,6 +49,8 @@ struct Connection {
     peer: SocketAddr,
     /// Whether writing was ended from here.
     shut: Cell<bool>,
+    /// Whether the end was read: smoltcp forgets it when TIME-WAIT is over.
+    ended: Cell<bool>,
 }
 
 impl TcpStream {
@@ -117,6 +119,7 @@ impl TcpStream {
             local: local.into(),
             peer: peer.into(),
             shut: Cell::new(false),
+            ended: Cell::new(false),
         })))
     }
 
@@ -216,6 +219,9 @@ impl Connection {
         cx: &mut Context<'_>,
         take: impl FnOnce(&mut Socket<'static>) -> Result<usize, RecvError>,
     ) -> Poll<Result<usize, Error>> {
+        if self.ended.get() {
+            return Poll::Ready(Ok(0));
+        }
         self.with(|socket| {
             if !socket.can_recv() && socket.may_recv() {
                 socket.register_recv_waker(cx.waker());
@@ -223,7 +229,10 @@ impl Connection {
             }
             Poll::Ready(match take(socket) {
                 Ok(len) => Ok(len),
-                Err(RecvError::Finished) => Ok(0),
+                Err(RecvError::Finished) => {
+                    self.ended.set(true);
+                    Ok(0)
+                }
                 Err(RecvError::InvalidState) => Err(Error::ConnectionReset),
             })
         })

@@ -211,3 +211,22 @@ fn random_bytes_do_no_harm() {
         while take(&mut attacker).is_some() {}
     }
 }
+
+#[test]
+fn the_entry_for_fuzzers_takes_anything() {
+    let mut random = Random::new(3);
+    let frames = recorded();
+    crate::fuzz::frames(&[]);
+    for _ in 0..300 {
+        let mut input = std::vec![random.number() as u8];
+        for _ in 0..random.within(0..=20) {
+            let pick = random.within(0..=frames.len() as u64 - 1) as usize;
+            let mut frame = frames[pick].clone();
+            mutate(&mut frame, &mut random);
+            input.extend((frame.len() as u16).to_le_bytes());
+            input.push(random.within(0..=24) as u8);
+            input.extend(frame);
+        }
+        crate::fuzz::frames(&input);
+    }
+}

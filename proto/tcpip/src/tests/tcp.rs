@@ -6,7 +6,6 @@ use std::{
     pin::pin,
     task::{Context, Poll, Waker},
     time::Duration,
-    vec,
     vec::Vec,
 };
 
@@ -112,6 +111,8 @@ fn each_direction_ends_by_itself() {
         assert_eq!(read_all(&mut client).await, b"answer");
         assert_eq!(client.read(&mut [0]).await, Ok(0));
     });
+    world.pass(Duration::from_secs(60));
+    assert_eq!(world.run(client.read(&mut [0])), Ok(0), "the end stays");
 }
 
 #[test]
