@@ -22,7 +22,7 @@ use crate::{
     forward::Forwards,
     frame::{self, Incoming, MAX_FRAME, UDP_PAYLOAD},
     guest::Guest,
-    policy::{self, Destination, GATEWAY},
+    policy::{self, Destination, GATEWAY, Reach},
     resolver::Resolvers,
     tcp::Connections,
     udp::Flows,
@@ -75,7 +75,7 @@ impl Token {
 
 /// A network whose ports are open, before a guest is attached to it.
 pub(crate) struct Bound {
-    reach_host: bool,
+    reach: Reach,
     forwards: Forwards,
     connections: Connections,
     flows: Flows,
@@ -93,7 +93,10 @@ impl Bound {
             None => Resolvers::of_host(),
         };
         let mut bound = Self {
-            reach_host: config.reach_host,
+            reach: match config.reach_host {
+                true => Reach::WorldAndHost,
+                false => Reach::World,
+            },
             forwards: Forwards::new(),
             connections: Connections::new(),
             flows: Flows::new(resolvers),
@@ -144,7 +147,7 @@ pub fn run(config: Config, socket: OwnedFd) -> io::Result<()> {
 
 /// Feeds frames to a network and drops its answers: any bytes must do, which a fuzzer checks.
 /// Each frame is a little-endian length of two bytes, and that many bytes. The network has no
-/// resolver and no forward; it does open sockets, so a fuzzer runs where there is no route.
+/// resolver and no forward, and its sockets reach nobody.
 pub fn answer_frames(bytes: &[u8]) {
     let config = Config {
         resolvers: Some(Vec::new()),
@@ -156,9 +159,10 @@ pub fn answer_frames(bytes: &[u8]) {
         rustix::net::SocketFlags::CLOEXEC | rustix::net::SocketFlags::NONBLOCK,
         None,
     );
-    let (Ok(bound), Ok((ours, theirs))) = (Bound::new(config), pair) else {
+    let (Ok(mut bound), Ok((ours, theirs))) = (Bound::new(config), pair) else {
         return;
     };
+    bound.reach = Reach::Nobody;
     let Ok(mut network) = Network::new(bound, ours) else {
         return;
     };
@@ -178,7 +182,7 @@ pub fn answer_frames(bytes: &[u8]) {
 struct Network {
     guest: Guest,
     epoll: OwnedFd,
-    reach_host: bool,
+    reach: Reach,
     forwards: Forwards,
     connections: Connections,
     flows: Flows,
@@ -194,7 +198,7 @@ impl Network {
         Ok(Self {
             guest,
             epoll,
-            reach_host: bound.reach_host,
+            reach: bound.reach,
             forwards: bound.forwards,
             connections: bound.connections,
             flows: bound.flows,
@@ -290,7 +294,7 @@ impl Network {
                 let forwarded = *destination.ip() == GATEWAY
                     && self.forwards.send(source, destination.port(), payload);
                 if !forwarded {
-                    let to = policy::destination(destination, self.reach_host);
+                    let to = policy::destination(destination, self.reach);
                     self.flows
                         .send(&self.epoll, (source, destination), to, payload);
                 }
@@ -309,7 +313,7 @@ impl Network {
                 opens: true,
                 packet,
             } => {
-                let to = match policy::destination(destination, self.reach_host) {
+                let to = match policy::destination(destination, self.reach) {
                     Destination::Host(address) => Some(address),
                     Destination::Resolver => self.flows.resolver(),
                     Destination::Nowhere => None,

@@ -18,6 +18,21 @@ pub(crate) const MASK: Ipv4Addr = Ipv4Addr::new(255, 255, 255, 0);
 /// Gateway and name server on the wire: locally administered.
 pub(crate) const ROUTER_MAC: EthernetAddress = EthernetAddress([0x02, 0xfa, 0x7a, 0, 2, 2]);
 
+/// Whom the guest can reach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// Other machines.
+    World,
+    /// Other machines, and the loopback of the host at the gateway.
+    WorldAndHost,
+    /// Nobody: whatever is allowed leads to a port where nobody listens. For bytes that a fuzzer
+    /// made up, which must not leave the machine.
+    Nobody,
+}
+
+/// Port 9 of loopback: "discard" (RFC 863), where it exists at all.
+const DISCARD: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9);
+
 /// What a packet of the guest asks to reach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Destination {
@@ -30,16 +45,18 @@ pub(crate) enum Destination {
 }
 
 /// Says what stands behind `address` for the guest.
-pub(crate) fn destination(address: SocketAddrV4, reach_host: bool) -> Destination {
+pub(crate) fn destination(address: SocketAddrV4, reach: Reach) -> Destination {
     let ip = *address.ip();
     if ip == DNS && address.port() == 53 {
         Destination::Resolver
     } else if address.port() == 0 {
         Destination::Nowhere
-    } else if ip == GATEWAY && reach_host {
+    } else if ip == GATEWAY && reach == Reach::WorldAndHost {
         Destination::Host(SocketAddr::from((Ipv4Addr::LOCALHOST, address.port())))
     } else if is_forbidden(ip) {
         Destination::Nowhere
+    } else if reach == Reach::Nobody {
+        Destination::Host(SocketAddr::V4(DISCARD))
     } else {
         Destination::Host(SocketAddr::V4(address))
     }
@@ -58,22 +75,25 @@ fn is_forbidden(ip: Ipv4Addr) -> bool {
 mod tests {
     use super::*;
 
-    fn to(text: &str, reach_host: bool) -> Destination {
-        destination(text.parse().unwrap(), reach_host)
+    fn to(text: &str, reach: Reach) -> Destination {
+        destination(text.parse().unwrap(), reach)
     }
 
     #[test]
     fn other_machines_are_reached_as_they_are() {
         let there = Destination::Host("192.0.2.1:443".parse().unwrap());
-        assert_eq!(to("192.0.2.1:443", false), there);
+        assert_eq!(to("192.0.2.1:443", Reach::World), there);
     }
 
     #[test]
     fn the_host_itself_is_reached_only_when_asked_for() {
-        assert_eq!(to("10.0.2.2:80", false), Destination::Nowhere);
+        assert_eq!(to("10.0.2.2:80", Reach::World), Destination::Nowhere);
         let loopback = Destination::Host("127.0.0.1:80".parse().unwrap());
-        assert_eq!(to("10.0.2.2:80", true), loopback);
-        assert_eq!(to("127.0.0.1:80", true), Destination::Nowhere);
+        assert_eq!(to("10.0.2.2:80", Reach::WorldAndHost), loopback);
+        assert_eq!(
+            to("127.0.0.1:80", Reach::WorldAndHost),
+            Destination::Nowhere
+        );
     }
 
     #[test]
@@ -89,8 +109,20 @@ mod tests {
             "169.254.169.254:80",
             "192.0.2.1:0",
         ] {
-            assert_eq!(to(text, true), Destination::Nowhere, "{text}");
+            assert_eq!(
+                to(text, Reach::WorldAndHost),
+                Destination::Nowhere,
+                "{text}"
+            );
         }
-        assert_eq!(to("10.0.2.3:53", false), Destination::Resolver);
+        assert_eq!(to("10.0.2.3:53", Reach::World), Destination::Resolver);
+    }
+
+    #[test]
+    fn what_a_fuzzer_makes_up_stays_here() {
+        for text in ["192.0.2.1:443", "8.0.0.8:53", "10.0.2.2:80", "127.0.0.1:80"] {
+            let to = to(text, Reach::Nobody);
+            assert!(matches!(to, Destination::Nowhere) || to == Destination::Host(DISCARD.into()));
+        }
     }
 }
