@@ -10,7 +10,7 @@
 //! entry:  0 name, NUL padded   68 type u32   72 properties (16 bytes)   88 backend (8)   96 attached
 //! ```
 
-use core::fmt;
+use core::{ffi::CStr, fmt};
 
 use crate::note::{self, Note};
 
@@ -458,8 +458,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Manifest<B> {
 }
 
 fn name_bytes(entry: &[u8]) -> &[u8] {
-    let end = entry[..TYPE].iter().position(|&b| b == 0).unwrap_or(TYPE);
-    &entry[..end]
+    let name = &entry[..TYPE];
+    CStr::from_bytes_until_nul(name).map_or(name, CStr::to_bytes)
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> u32 {
