@@ -302,3 +302,24 @@ fn block_requests_within_the_device_only() {
     assert_eq!(request(75, 0, 0, true), End::Status(0));
     assert_eq!(request(75, 0, 0, false), End::Signal(SIGSYS));
 }
+
+#[test]
+fn the_kernel_takes_the_filter_of_63_devices() {
+    let names: Vec<_> = (0..63).map(|index| format!("disk{index}")).collect();
+    let devices: Vec<_> = names.iter().map(|name| Device { name, ..BLOCK }).collect();
+    // So large that an offset has an upper half, which takes the most instructions.
+    let disks: Vec<_> = devices.iter().map(|_| Scratch::new(&[])).collect();
+    let option = |(name, disk): (&String, &Scratch)| {
+        let file = std::fs::File::options()
+            .write(true)
+            .open(disk.path())
+            .unwrap();
+        file.set_len(6 << 30).unwrap();
+        format!("--block:{name}={}", disk.path().display())
+    };
+    let options: Vec<_> = names.iter().zip(&disks).map(option).collect();
+    let options: Vec<_> = options.iter().map(String::as_str).collect();
+    let image = Code::new().exit(7).image().devices(&devices).offer(DATA);
+    let output = run(&image, &options, &[]);
+    assert_eq!(end(&output), End::Status(7), "{output:?}");
+}

@@ -5,7 +5,7 @@
 //! `tender/spt` include this file too, and run what it makes.
 
 use fata_abi::{
-    manifest::{Device, Manifest, encode_note, note_size},
+    manifest::{Device, DeviceKind, ENTRY_SIZE, encode_note, note_size},
     note::{self, Target},
     spt,
 };
@@ -51,16 +51,21 @@ impl Assembly {
     }
 
     /// The same image with these devices.
-    pub(crate) fn devices(mut self, devices: &[Device<'static>]) -> Self {
-        let mut bytes = match devices {
-            [] => encode_note::<{ note_size(0) }>(&[]).0.to_vec(),
-            [a] => encode_note::<{ note_size(1) }>(&[*a]).0.to_vec(),
-            [a, b] => encode_note::<{ note_size(2) }>(&[*a, *b]).0.to_vec(),
-            _ => unreachable!("two devices at most"),
-        };
-        let manifest = bytes.split_off(note::HEADER_SIZE + 4);
-        Manifest::parse(&manifest).expect("a manifest");
-        bytes.extend(manifest);
+    pub(crate) fn devices(mut self, devices: &[Device<'_>]) -> Self {
+        let mut bytes = encode_note::<{ note_size(0) }>(&[]).0.to_vec();
+        for device in devices {
+            let mut entry = [0; ENTRY_SIZE];
+            entry[..device.name.len()].copy_from_slice(device.name.as_bytes());
+            entry[68] = match device.kind {
+                DeviceKind::Block => 1,
+                DeviceKind::Net => 2,
+            };
+            bytes.extend(entry);
+        }
+        let descriptor = (bytes.len() - note::HEADER_SIZE) as u32;
+        bytes[4..8].copy_from_slice(&descriptor.to_le_bytes());
+        let entries = devices.len() as u32 + 1;
+        bytes[28..32].copy_from_slice(&entries.to_le_bytes());
         self.headers[4] = note(bytes);
         self
     }
