@@ -19,7 +19,7 @@ mod nearest;
 mod tests;
 mod value;
 
-use alloc::{format, rc::Rc, string::String, vec::Vec};
+use alloc::{rc::Rc, string::String, vec::Vec};
 use core::fmt;
 
 use fata_abi::image::{Argument, ArgumentTree, Image, REPEATED};
@@ -76,46 +76,43 @@ pub(crate) enum Stop {
     Error(ArgError),
 }
 
-/// An argument as it was given.
-#[derive(Debug)]
+/// An argument as it was given. What it points to is part of the image, or was allocated once at
+/// the start and stays.
+#[derive(Clone, Copy, Debug)]
 struct Given {
-    name: String,
-    value: Option<String>,
+    name: &'static str,
+    /// Empty for a flag.
+    value: &'static str,
 }
 
 /// The arguments that were given, split and known to be among those that the image understands.
 #[derive(Clone, Debug)]
 pub struct Values {
-    given: Rc<Vec<Given>>,
+    given: Rc<[Given]>,
     prefix: String,
 }
 
 impl Values {
     /// Reads the arguments compiled into `image` and then those of `command_line`, which override
     /// them. `own` are understood beside those of the image.
+    #[inline(never)]
     pub(crate) fn read(
         image: &Image,
         own: &'static ArgumentTree,
-        command_line: &str,
+        command_line: &'static str,
     ) -> Result<Self, Stop> {
-        let mut known = Vec::new();
-        for tree in [image.arguments, own] {
-            visit(tree, &mut |name, argument, _| {
-                known.push((String::from(name), argument));
-            });
-        }
-        let mut given = split(command_line, &known, true)?;
+        let known = [image.arguments, own];
+        let mut given = Vec::new();
+        split(command_line, &known, true, &mut given)?;
         if image.sealed != 0 && !given.is_empty() {
-            return Err(Stop::Error(ArgError::new(
+            return stop(&[
                 "this image is sealed: its boot arguments were compiled in, and only `--help` and \
                  `--version` may be given",
-            )));
+            ]);
         }
-        let mut compiled = split(image.boot_arguments.get(), &known, false)?;
-        compiled.retain(|c| !given.iter().any(|g| g.name == c.name));
-        given.append(&mut compiled);
+        split(image.boot_arguments.get(), &known, false, &mut given)?;
         Ok(Self {
-            given: Rc::new(given),
+            given: given.into(),
             prefix: String::new(),
         })
     }
@@ -169,12 +166,8 @@ impl Values {
     /// The first that is not a `T`.
     pub fn list<T: Value>(&self, name: &str, default: &str) -> Result<Vec<T>, ArgError> {
         let mut all = Vec::new();
-        let full = self.full(name);
-        for given in self.given.iter().filter(|g| g.name == full) {
-            self.items(name, given.value.as_deref().unwrap_or_default(), &mut all)?;
-        }
-        if self.last(name).is_none() {
-            self.items(name, default, &mut all)?;
+        for item in self.items(name, default) {
+            all.push(self.one(name, item)?);
         }
         Ok(all)
     }
@@ -192,100 +185,178 @@ impl Values {
         }
     }
 
-    fn items<T: Value>(&self, name: &str, text: &str, all: &mut Vec<T>) -> Result<(), ArgError> {
-        for item in text.split(',').filter(|item| !item.is_empty()) {
-            all.push(self.one(name, item)?);
+    /// The argument `name` as it is typed after the two hyphens: with the prefix of this part. For
+    /// messages about arguments that do not go together.
+    pub fn full(&self, name: &str) -> String {
+        join(&[&self.prefix, name])
+    }
+
+    #[inline(never)]
+    fn items<'a>(&'a self, name: &str, default: &'a str) -> Vec<&'a str> {
+        let mut items = Vec::new();
+        let mut add = |text| {
+            let mut rest = Some(text);
+            while let Some(text) = rest {
+                let (item, more) = cut(text, ',');
+                if !item.is_empty() {
+                    items.push(item);
+                }
+                rest = more;
+            }
+        };
+        let mut given = self
+            .given
+            .iter()
+            .filter(|given| self.is(given, name))
+            .peekable();
+        if given.peek().is_none() {
+            add(default);
         }
-        Ok(())
+        given.for_each(|given| add(given.value));
+        items
     }
 
     fn one<T: Value>(&self, name: &str, text: &str) -> Result<T, ArgError> {
         T::parse(text).ok_or_else(|| self.wrong(name, text, T::EXPECTED))
     }
 
-    /// The argument `name` as it is typed after the two hyphens: with the prefix of this part. For
-    /// messages about arguments that do not go together.
-    pub fn full(&self, name: &str) -> String {
-        let mut full = self.prefix.clone();
-        full.push_str(name);
-        full
+    fn is(&self, given: &Given, name: &str) -> bool {
+        given.name.strip_prefix(&*self.prefix) == Some(name)
     }
 
     fn last(&self, name: &str) -> Option<&str> {
-        let full = self.full(name);
-        let given = self.given.iter().rfind(|g| g.name == full)?;
-        Some(given.value.as_deref().unwrap_or_default())
+        let given = self.given.iter().rfind(|given| self.is(given, name))?;
+        Some(given.value)
     }
 
+    #[cold]
     fn wrong(&self, name: &str, text: &str, expected: &str) -> ArgError {
-        let name = self.full(name);
-        ArgError(format!("value of `--{name}` is not {expected}: `{text}`"))
+        let name = &*self.full(name);
+        ArgError(join(&[
+            "value of `--",
+            name,
+            "` is not ",
+            expected,
+            ": `",
+            text,
+            "`",
+        ]))
     }
 
+    #[cold]
     fn missing(&self, name: &str, value: &str) -> ArgError {
-        let name = self.full(name);
-        ArgError(format!("`--{name}` is required: add `--{name}={value}`"))
+        let name = &*self.full(name);
+        ArgError(join(&[
+            "`--",
+            name,
+            "` is required: add `--",
+            name,
+            "=",
+            value,
+            "`",
+        ]))
     }
 }
 
-/// Splits `text` into arguments, each one of `known`. Only on the command line are help and
-/// version understood.
+/// Splits `text` into arguments, each of them in one of the trees `known`, and adds them to
+/// `given`. If this is not the command line, it has no help, no version, and no say about what was
+/// given there.
+#[inline(never)]
 fn split(
-    text: &str,
-    known: &[(String, &'static Argument)],
+    text: &'static str,
+    known: &[&'static ArgumentTree],
     command_line: bool,
-) -> Result<Vec<Given>, Stop> {
-    let mut given: Vec<Given> = Vec::new();
+    given: &mut Vec<Given>,
+) -> Result<(), Stop> {
+    let before = given.len();
     let mut words = Words::new(text);
     while let Some(word) = words.next() {
         let word = plain(word)?;
-        if command_line && given.is_empty() && word.starts_with("--solo5:") {
-            continue;
-        }
-        match &*word {
-            "--help" if command_line => return Err(Stop::Help),
-            "--version" if command_line => return Err(Stop::Version),
-            _ => {}
-        }
-        let Some(body) = word.strip_prefix("--").filter(|body| !body.is_empty()) else {
-            return stop(format!(
-                "unexpected word `{word}`: an argument is given as `--name=value`"
-            ));
-        };
-        let (name, mut value) = match body.split_once('=') {
-            Some((name, value)) => (name, Some(String::from(value))),
-            None => (body, None),
-        };
-        let Some((_, argument)) = known.iter().find(|(known, _)| known == name) else {
-            return stop(nearest::unknown(name, known));
-        };
-        if value.is_none() && !argument.value.get().is_empty() {
-            let next = words.next().map(plain).transpose()?;
-            match next.filter(|next| !next.starts_with("--")) {
-                Some(next) => value = Some(next),
-                None => {
-                    let value = argument.value.get();
-                    return stop(format!("`--{name}` needs a value: `--{name}={value}`"));
-                }
+        if command_line {
+            match word {
+                "--help" => return Err(Stop::Help),
+                "--version" => return Err(Stop::Version),
+                _ if given.is_empty() && word.starts_with("--solo5:") => continue,
+                _ => {}
             }
         }
-        if argument.flags & REPEATED == 0 && given.iter().any(|g| g.name == name) {
-            return stop(format!("`--{name}` is given twice"));
+        let Some(body) = word.strip_prefix("--").filter(|body| !body.is_empty()) else {
+            return stop(&[
+                "unexpected word `",
+                word,
+                "`: an argument is given as `--name=value`",
+            ]);
+        };
+        let (name, value) = cut(body, '=');
+        let Some(argument) = known.iter().find_map(|tree| find(tree, name)) else {
+            return stop(&[&nearest::unknown(name, known)]);
+        };
+        let value = match (value, argument.value.get()) {
+            (Some(value), _) => value,
+            (None, "") => "",
+            (None, kind) => match words.next().map(plain).transpose()? {
+                Some(next) if !next.starts_with("--") => next,
+                _ => return stop(&["`--", name, "` needs a value: `--", name, "=", kind, "`"]),
+            },
+        };
+        if given[..before].iter().any(|other| other.name == name) {
+            continue;
         }
-        given.push(Given {
-            name: String::from(name),
-            value,
-        });
+        if argument.flags & REPEATED == 0 && given.iter().any(|other| other.name == name) {
+            return stop(&["`--", name, "` is given twice"]);
+        }
+        given.push(Given { name, value });
     }
-    Ok(given)
+    Ok(())
 }
 
-fn plain(word: &str) -> Result<String, Stop> {
-    unquote(word).or_else(|QuoteError| stop(format!("quotation is not closed: {word}")))
+/// A word without its quotes.
+fn plain(word: &'static str) -> Result<&'static str, Stop> {
+    if !word
+        .bytes()
+        .any(|byte| matches!(byte, b'\'' | b'"' | b'\\'))
+    {
+        return Ok(word);
+    }
+    match unquote(word) {
+        Ok(word) => Ok(word.leak()),
+        Err(QuoteError) => stop(&["quotation is not closed: ", word]),
+    }
 }
 
-fn stop<T>(message: String) -> Result<T, Stop> {
-    Err(Stop::Error(ArgError(message)))
+/// Cuts `text` at the first `at`.
+fn cut(text: &str, at: char) -> (&str, Option<&str>) {
+    match text.split_once(at) {
+        Some((before, after)) => (before, Some(after)),
+        None => (text, None),
+    }
+}
+
+#[cold]
+fn stop<T>(message: &[&str]) -> Result<T, Stop> {
+    Err(Stop::Error(ArgError(join(message))))
+}
+
+/// One string of several. Formatting would do the same with more code.
+fn join(parts: &[&str]) -> String {
+    let mut all = String::new();
+    for part in parts {
+        all.push_str(part);
+    }
+    all
+}
+
+/// The argument called `name` below `tree`.
+fn find(tree: &'static ArgumentTree, name: &str) -> Option<&'static Argument> {
+    let prefix = tree.prefix.get();
+    let name = match prefix {
+        "" => name,
+        _ => name.strip_prefix(prefix)?.strip_prefix('-')?,
+    };
+    let mut arguments = tree.arguments.get().iter();
+    arguments
+        .find(|argument| argument.name.get() == name)
+        .or_else(|| tree.parts.get().iter().find_map(|part| find(part, name)))
 }
 
 /// Calls `f` with the full name of each argument below `tree`, and with how deep it lies.

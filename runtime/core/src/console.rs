@@ -36,17 +36,51 @@ impl Line {
     }
 
     /// Appends `text`.
+    #[inline(never)]
     pub fn push(&mut self, text: &str) {
-        let mut bytes = text.as_bytes();
-        while !bytes.is_empty() {
-            let room = Self::SIZE - self.len;
-            let (now, later) = bytes.split_at(room.min(bytes.len()));
-            self.buffer[self.len..self.len + now.len()].copy_from_slice(now);
-            self.len += now.len();
-            bytes = later;
-            if self.len == Self::SIZE {
-                self.flush();
+        for byte in text.bytes() {
+            self.push_byte(byte);
+        }
+    }
+}
+
+impl Line {
+    /// Appends a number, filled up to `width` characters with `fill`. Formatting would do the same
+    /// with more code.
+    #[inline(never)]
+    pub(crate) fn push_number(&mut self, number: u64, width: usize, fill: u8) {
+        let mut digits = [fill; 20];
+        let mut at = digits.len();
+        let mut rest = number;
+        loop {
+            at -= 1;
+            digits[at] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+            if rest == 0 {
+                break;
             }
+        }
+        for digit in &digits[at.min(digits.len() - width)..] {
+            self.push_byte(*digit);
+        }
+    }
+
+    /// Appends an address.
+    #[inline(never)]
+    pub(crate) fn push_hex(&mut self, address: usize) {
+        self.push("0x");
+        let digits = (usize::BITS - address.leading_zeros()).div_ceil(4).max(1);
+        for digit in (0..digits).rev() {
+            self.push_byte(b"0123456789abcdef"[address >> (4 * digit) & 15]);
+        }
+    }
+
+    #[inline(never)]
+    fn push_byte(&mut self, byte: u8) {
+        self.buffer[self.len] = byte;
+        self.len += 1;
+        if self.len == Self::SIZE {
+            self.flush();
         }
     }
 }

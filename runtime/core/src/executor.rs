@@ -193,6 +193,7 @@ fn poll_task(id: u32) {
 }
 
 /// Runs all tasks until `main` returns true, then drops those that are left.
+#[inline(never)]
 pub(crate) fn run(main: &mut dyn FnMut(&mut Context<'_>) -> bool) {
     let signal = Arc::new(Signal::new(MAIN));
     let waker = Waker::from(signal.clone());

@@ -13,7 +13,6 @@ mod tests;
 use core::{
     alloc::{GlobalAlloc, Layout},
     cell::UnsafeCell,
-    fmt::Write,
     ops::Range,
     ptr,
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -76,11 +75,13 @@ pub(crate) fn explain_failure(line: &mut Line) {
     let failed = FAILED.load(Ordering::Relaxed);
     if failed != 0 {
         let Statistics { used, size, .. } = statistics();
-        // Writing to a `Line` does not fail.
-        let _ = writeln!(
-            line,
-            "out of memory: {failed} bytes asked for, {used} of {size} in use; give more with `--mem`"
-        );
+        line.push("out of memory: ");
+        line.push_number(failed as u64, 0, b' ');
+        line.push(" bytes asked for, ");
+        line.push_number(used as u64, 0, b' ');
+        line.push(" of ");
+        line.push_number(size as u64, 0, b' ');
+        line.push(" in use; give more with `--mem`\n");
     }
 }
 

@@ -6,9 +6,10 @@
 //! ```
 
 use alloc::{string::String, vec::Vec};
+use core::fmt::Write;
 
 use fata_abi::platform;
-use log::{LevelFilter, Log, Metadata, Record};
+use log::{Level, LevelFilter, Log, Metadata, Record};
 
 use crate::{args::Value, console::Line, single::Single};
 
@@ -26,7 +27,11 @@ impl Value for Rule {
         "a level (off, error, warn, info, debug, trace) or `target:level`";
 
     fn parse(text: &str) -> Option<Self> {
-        let (target, level) = text.rsplit_once(':').unwrap_or(("*", text));
+        let colon = text.bytes().rposition(|byte| byte == b':');
+        let (target, level) = match colon {
+            Some(at) => (text.get(..at)?, text.get(at + 1..)?),
+            None => ("", text),
+        };
         let level = match level {
             // What MirageOS calls it.
             "quiet" | "off" => LevelFilter::Off,
@@ -56,6 +61,7 @@ static CONSOLE: Console = Console {
 };
 
 /// Starts logging by `rules`. Of several that match the last counts.
+#[inline(never)]
 pub(crate) fn start(rules: Vec<Rule>) {
     let most = rules.iter().map(|rule| rule.level).max();
     CONSOLE.rules.with(|r| *r = rules);
@@ -95,23 +101,28 @@ impl Log for Console {
     }
 
     fn log(&self, record: &Record<'_>) {
-        use core::fmt::Write;
-
         if !self.enabled(record.metadata()) {
             return;
         }
         let since = platform::clock_monotonic() - self.start.with(|s| *s);
         let micros = since / 1000;
+        let mut line = Line::new();
+        line.push("[");
+        line.push_number(micros / 1_000_000, 4, b' ');
+        line.push(".");
+        line.push_number(micros % 1_000_000, 6, b'0');
+        line.push(match record.level() {
+            Level::Error => "] ERROR ",
+            Level::Warn => "] WARN  ",
+            Level::Info => "] INFO  ",
+            Level::Debug => "] DEBUG ",
+            Level::Trace => "] TRACE ",
+        });
+        line.push(shown(record.target()));
+        line.push(": ");
         // A message that fails to print itself is not worth failing for.
-        let _ = writeln!(
-            Line::new(),
-            "[{:4}.{:06}] {:5} {}: {}",
-            micros / 1_000_000,
-            micros % 1_000_000,
-            record.level().as_str(),
-            shown(record.target()),
-            record.args()
-        );
+        let _ = line.write_fmt(*record.args());
+        line.push("\n");
     }
 
     fn flush(&self) {}

@@ -45,15 +45,14 @@ pub fn panic(info: &PanicInfo<'_>) -> ! {
     let mut line = Line::new();
     line.push("panic");
     if let Some(location) = info.location() {
-        // A failure to write cannot be reported any better.
-        let _ = write!(
-            line,
-            " at {}:{}:{}",
-            location.file(),
-            location.line(),
-            location.column()
-        );
+        line.push(" at ");
+        line.push(location.file());
+        line.push(":");
+        line.push_number(location.line().into(), 0, b' ');
+        line.push(":");
+        line.push_number(location.column().into(), 0, b' ');
     }
+    // A failure to write cannot be reported any better.
     let _ = writeln!(line, ": {}", info.message());
     heap::explain_failure(&mut line);
     if BACKTRACE.load(Ordering::Relaxed)
@@ -85,7 +84,8 @@ unsafe fn backtrace(mut frame: usize, stack: Range<usize>, line: &mut Line) {
         if address == 0 {
             break;
         }
-        let _ = write!(line, " {address:#x}");
+        line.push(" ");
+        line.push_hex(address);
         // The stack grows down, so callers lie above; anything else would not end.
         if next <= frame {
             break;

@@ -144,6 +144,7 @@ pub fn launch<P, R: Termination>(
 }
 
 /// Reads the boot arguments and sets up what they govern, or says why the program does not start.
+#[inline(never)]
 fn prepare(image: &'static Image) -> Result<(Values, Settings), u8> {
     let own = ARGUMENTS;
     let stop = |stop| match stop {

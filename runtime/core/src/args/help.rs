@@ -19,6 +19,7 @@ pub(crate) fn print_version(image: &Image) {
 }
 
 /// Prints what `image` is and which arguments it understands; `own` are those of the runtime.
+#[inline(never)]
 pub(crate) fn print_help(image: &Image, own: &'static ArgumentTree) {
     print_version(image);
     let mut page = Page {
@@ -78,6 +79,7 @@ impl Page {
         });
     }
 
+    #[inline(never)]
     fn argument(&mut self, name: &str, argument: &Argument) {
         self.line.push("  --");
         self.line.push(name);
@@ -102,9 +104,11 @@ impl Page {
     }
 
     /// Adds the words of `text`, each line beginning after `indent` columns.
+    #[inline(never)]
     fn wrap(&mut self, text: &str, indent: usize) {
         for word in text.split_ascii_whitespace() {
-            let width = word.chars().count();
+            // Counting letters instead of bytes would take more code than the rest of this.
+            let width = word.len();
             if self.column > 0 && self.column + 1 + width > WIDTH {
                 self.end();
             }

@@ -3,7 +3,7 @@
 //!
 //! [`Words`] allocates nothing, because the heap itself is laid out by two arguments.
 
-use alloc::string::String;
+use alloc::{string::String, vec::Vec};
 
 /// The words of a command line, with their quotes still in them.
 #[derive(Clone, Debug)]
@@ -59,27 +59,28 @@ pub struct QuoteError;
 ///
 /// If a quotation is not closed.
 pub fn unquote(word: &str) -> Result<String, QuoteError> {
-    let mut plain = String::with_capacity(word.len());
-    let mut quote = None;
-    let mut chars = word.chars();
-    while let Some(c) = chars.next() {
-        if quote == Some(c) {
-            quote = None;
-        } else if quote.is_none() && (c == '\'' || c == '"') {
-            quote = Some(c);
-        } else if c == '\\' && quote != Some('\'') {
-            let next = chars.next().ok_or(QuoteError)?;
+    let mut plain = Vec::with_capacity(word.len());
+    let mut quote = 0;
+    let mut bytes = word.bytes();
+    while let Some(byte) = bytes.next() {
+        if quote != 0 && byte == quote {
+            quote = 0;
+        } else if quote == 0 && (byte == b'\'' || byte == b'"') {
+            quote = byte;
+        } else if byte == b'\\' && quote != b'\'' {
+            let next = bytes.next().ok_or(QuoteError)?;
             // Between double quotes a backslash is itself, except before what it can hide.
-            if quote.is_some() && next != '"' && next != '\\' {
-                plain.push(c);
+            if quote != 0 && next != b'"' && next != b'\\' {
+                plain.push(byte);
             }
             plain.push(next);
         } else {
-            plain.push(c);
+            plain.push(byte);
         }
     }
-    if quote.is_some() {
+    if quote != 0 {
         return Err(QuoteError);
     }
-    Ok(plain)
+    // Only ASCII was left out, so this is still text.
+    String::from_utf8(plain).map_err(|_| QuoteError)
 }

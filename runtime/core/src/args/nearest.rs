@@ -1,32 +1,58 @@
 // SPDX-License-Identifier: ISC
 //! What was probably meant by an argument that does not exist.
 
-use alloc::{format, string::String, vec::Vec};
+use alloc::{string::String, vec::Vec};
 
-use fata_abi::image::Argument;
+use fata_abi::image::ArgumentTree;
 
-/// The message for the unknown argument `name`.
-pub(crate) fn unknown(name: &str, known: &[(String, &'static Argument)]) -> String {
-    let names = known.iter().map(|(name, _)| &**name);
-    match nearest(name, names.chain(["help", "version"])) {
-        Some(near) => format!("unknown argument `--{name}`: did you mean `--{near}`?"),
-        None => format!("unknown argument `--{name}`: see `--help`"),
+use super::{join, visit};
+
+/// The message for the argument `name`, which is in none of the trees `known`.
+#[cold]
+pub(crate) fn unknown(name: &str, known: &[&'static ArgumentTree]) -> String {
+    let mut nearest = Nearest::new(name);
+    for tree in known {
+        visit(tree, &mut |candidate, _, _| nearest.consider(candidate));
+    }
+    nearest.consider("help");
+    nearest.consider("version");
+    match &nearest.found {
+        Some(found) => join(&[
+            "unknown argument `--",
+            name,
+            "`: did you mean `--",
+            found,
+            "`?",
+        ]),
+        None => join(&["unknown argument `--", name, "`: see `--help`"]),
     }
 }
 
-/// The name among `names` that takes fewest changes, if they are few enough for a slip.
-pub(crate) fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    // A third of the letters, and one at least.
-    let mut limit = name.len() / 3 + 1;
-    let mut found = None;
-    for candidate in names {
-        let distance = distance(name.as_bytes(), candidate.as_bytes());
-        if distance < limit || distance == limit && found.is_none() {
-            limit = distance;
-            found = Some(candidate);
+/// The name that takes fewest changes, if they are few enough for a slip.
+pub(crate) struct Nearest<'a> {
+    name: &'a str,
+    /// Changes must be fewer.
+    limit: usize,
+    pub(crate) found: Option<String>,
+}
+
+impl<'a> Nearest<'a> {
+    pub(crate) fn new(name: &'a str) -> Self {
+        Self {
+            name,
+            // A third of the letters, and one at least.
+            limit: name.len() / 3 + 2,
+            found: None,
         }
     }
-    found
+
+    pub(crate) fn consider(&mut self, candidate: &str) {
+        let distance = distance(self.name.as_bytes(), candidate.as_bytes());
+        if distance < self.limit {
+            self.limit = distance;
+            self.found = Some(candidate.into());
+        }
+    }
 }
 
 /// Letters to insert, remove or replace to make `b` of `a` (Levenshtein).

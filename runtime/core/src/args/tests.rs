@@ -13,7 +13,7 @@ use std::{
 use fata_abi::image::{ArgumentTree, Image};
 
 use super::{
-    ArgError, Arguments, QuoteError, Size, Stop, Value, Values, Words, nearest::nearest, unquote,
+    ArgError, Arguments, QuoteError, Size, Stop, Value, Values, Words, nearest::Nearest, unquote,
 };
 use crate::{Args, tests::image};
 
@@ -69,8 +69,9 @@ fn no_line_makes_it_panic() {
         state = state
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1);
+        let line: &str = line.leak();
         for image in [&plain, &sealed] {
-            if let Ok(values) = Values::read(image, NONE, &line) {
+            if let Ok(values) = Values::read(image, NONE, line) {
                 let _ = values.optional::<u16>("port");
                 let _ = values.list::<u16>("peer", "");
             }
@@ -78,7 +79,7 @@ fn no_line_makes_it_panic() {
     }
 }
 
-fn read(image: &Image, line: &str) -> Result<Values, String> {
+fn read(image: &Image, line: &'static str) -> Result<Values, String> {
     Values::read(image, NONE, line).map_err(|stop| match stop {
         Stop::Error(error) => error.to_string(),
         other => format!("{other:?}"),
@@ -173,12 +174,18 @@ fn mistakes_are_named() {
 
 #[test]
 fn the_nearest_name_is_suggested_if_it_is_near() {
-    let names = || ["port", "zone", "ipv4", "ipv4-gateway"].into_iter();
-    assert_eq!(nearest("prot", names()), Some("port"));
-    assert_eq!(nearest("ipv4-gatway", names()), Some("ipv4-gateway"));
-    assert_eq!(nearest("ip4", names()), Some("ipv4"));
-    assert_eq!(nearest("frobnicate", names()), None);
-    assert_eq!(nearest("", names()), None);
+    let nearest = |name| {
+        let mut nearest = Nearest::new(name);
+        for candidate in ["port", "zone", "ipv4", "ipv4-gateway"] {
+            nearest.consider(candidate);
+        }
+        nearest.found
+    };
+    assert_eq!(nearest("prot"), Some("port".into()));
+    assert_eq!(nearest("ipv4-gatway"), Some("ipv4-gateway".into()));
+    assert_eq!(nearest("ip4"), Some("ipv4".into()));
+    assert_eq!(nearest("frobnicate"), None);
+    assert_eq!(nearest(""), None);
 }
 
 #[test]

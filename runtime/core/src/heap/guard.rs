@@ -15,7 +15,6 @@
 
 use core::{
     alloc::Layout,
-    fmt::Write,
     ptr::{self, NonNull},
 };
 
@@ -258,11 +257,15 @@ unsafe fn release(talc: &mut Talc<Manual, DefaultBinning>, block: NonNull<u8>, l
 #[cold]
 fn damaged(block: NonNull<u8>, size: usize, what: &str, when: &str) -> ! {
     let mut line = Line::new();
-    // Writing to a `Line` does not fail.
-    let _ = writeln!(
-        line,
-        "fatal: heap: block of {size} bytes at {block:?} {what} (seen when {when})"
-    );
+    line.push("fatal: heap: block of ");
+    line.push_number(size as u64, 0, b' ');
+    line.push(" bytes at ");
+    line.push_hex(block.addr().get());
+    line.push(" ");
+    line.push(what);
+    line.push(" (seen when ");
+    line.push(when);
+    line.push(")\n");
     line.flush();
     platform::abort()
 }
