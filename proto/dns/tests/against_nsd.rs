@@ -12,8 +12,6 @@
 //! - NSEC3: NSD treats its owners as hidden, whether the zone is signed or not.
 
 #[allow(dead_code, reason = "other tests use the rest")]
-mod host;
-#[allow(dead_code, reason = "other tests use the rest")]
 mod message;
 mod nsd;
 

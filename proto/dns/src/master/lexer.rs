@@ -15,9 +15,15 @@ pub(super) struct Word<'t> {
     column: u32,
 }
 
+/// The text was refused; the [`Lexer`] knows why. That leaves the many results of a parser small.
+#[derive(Debug)]
+pub(super) struct Refused(());
+
 /// Goes over a text word by word.
 pub(super) struct Lexer<'t> {
-    file: String,
+    file: &'t str,
+    /// Why the text was refused.
+    error: Option<ZoneError>,
     text: &'t [u8],
     at: usize,
     line: u32,
@@ -30,9 +36,10 @@ pub(super) struct Lexer<'t> {
 }
 
 impl<'t> Lexer<'t> {
-    pub(super) fn new(file: &str, text: &'t [u8]) -> Self {
+    pub(super) fn new(file: &'t str, text: &'t [u8]) -> Self {
         Self {
-            file: file.into(),
+            file,
+            error: None,
             text: text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text),
             at: 0,
             line: 1,
@@ -45,7 +52,7 @@ impl<'t> Lexer<'t> {
     }
 
     /// Goes to the next line that is not empty; false at the end of the text.
-    pub(super) fn next_entry(&mut self) -> Result<bool, ZoneError> {
+    pub(super) fn next_entry(&mut self) -> Result<bool, Refused> {
         loop {
             self.blank = matches!(self.text.get(self.at), Some(b' ' | b'\t'));
             if let Some(word) = self.take()? {
@@ -65,7 +72,7 @@ impl<'t> Lexer<'t> {
     }
 
     /// The next word of the entry, if there is one.
-    pub(super) fn take(&mut self) -> Result<Option<Word<'t>>, ZoneError> {
+    pub(super) fn take(&mut self) -> Result<Option<Word<'t>>, Refused> {
         if let Some(word) = self.kept.take() {
             return Ok(Some(word));
         }
@@ -88,20 +95,14 @@ impl<'t> Lexer<'t> {
                     self.at += 1;
                 }
                 Some(b')') => {
-                    return Err(self.error_here("expected no `)`, as none is open"));
+                    return Err(self.refuse_here("expected no `)`, as none is open"));
                 }
                 Some(b'"') => return self.quoted().map(Some),
                 Some(b'\n') => return Ok(None),
                 None if self.depth > 0 => {
                     let (line, column) = self.opened;
                     let what = "expected a `)` for this `(` before the end of the file";
-                    return Err(ZoneError::new(
-                        &self.file,
-                        line,
-                        column,
-                        what,
-                        String::new(),
-                    ));
+                    return Err(self.refuse_at(line, column, what));
                 }
                 None => return Ok(None),
                 Some(_) => return self.word().map(Some),
@@ -115,31 +116,56 @@ impl<'t> Lexer<'t> {
     }
 
     /// The next word, which must be there.
-    pub(super) fn expect(&mut self, what: &'static str) -> Result<Word<'t>, ZoneError> {
+    pub(super) fn expect(&mut self, what: &'static str) -> Result<Word<'t>, Refused> {
         match self.take()? {
             Some(word) => Ok(word),
-            None => Err(self.error_here(what)),
+            None => Err(self.refuse_here(what)),
         }
     }
 
     /// Refuses another word in the entry.
-    pub(super) fn end(&mut self, what: &'static str) -> Result<(), ZoneError> {
+    pub(super) fn end(&mut self, what: &'static str) -> Result<(), Refused> {
         match self.take()? {
-            Some(word) => Err(self.error(&word, what)),
+            Some(word) => Err(self.refuse(&word, what)),
             None => Ok(()),
         }
     }
 
-    /// An error about `word`.
-    pub(super) fn error(&self, word: &Word<'_>, what: &'static str) -> ZoneError {
+    /// Refuses `word`.
+    #[cold]
+    pub(super) fn refuse(&mut self, word: &Word<'_>, what: &'static str) -> Refused {
         let shown = &word.raw[..word.raw.len().min(80)];
         let found = String::from_utf8_lossy(shown).into_owned();
-        ZoneError::new(&self.file, word.line, word.column, what, found)
+        self.note(ZoneError::new(
+            self.file,
+            word.line,
+            word.column,
+            what,
+            found,
+        ))
     }
 
-    /// An error about the place that was reached.
-    pub(super) fn error_here(&self, what: &'static str) -> ZoneError {
-        ZoneError::new(&self.file, self.line, self.column(), what, String::new())
+    /// Refuses what is at the place that was reached.
+    pub(super) fn refuse_here(&mut self, what: &'static str) -> Refused {
+        let (line, column) = (self.line, self.column());
+        self.refuse_at(line, column, what)
+    }
+
+    #[cold]
+    fn refuse_at(&mut self, line: u32, column: u32, what: &'static str) -> Refused {
+        self.note(ZoneError::new(self.file, line, column, what, String::new()))
+    }
+
+    /// Refuses the text for an error in a file that it includes.
+    pub(super) fn note(&mut self, error: ZoneError) -> Refused {
+        self.error = Some(error);
+        Refused(())
+    }
+
+    /// Why the text was refused.
+    pub(super) fn into_error(self, Refused(()): Refused) -> ZoneError {
+        self.error
+            .unwrap_or_else(|| ZoneError::new(self.file, 0, 0, "refused", String::new()))
     }
 
     fn column(&self) -> u32 {
@@ -152,7 +178,7 @@ impl<'t> Lexer<'t> {
         self.line_start = self.at;
     }
 
-    fn quoted(&mut self) -> Result<Word<'t>, ZoneError> {
+    fn quoted(&mut self) -> Result<Word<'t>, Refused> {
         let (line, column) = (self.line, self.column());
         let start = self.at + 1;
         self.skip_quoted()?;
@@ -165,7 +191,7 @@ impl<'t> Lexer<'t> {
     }
 
     /// Goes behind a string in quotes.
-    fn skip_quoted(&mut self) -> Result<(), ZoneError> {
+    fn skip_quoted(&mut self) -> Result<(), Refused> {
         let column = self.column();
         self.at += 1;
         loop {
@@ -174,13 +200,7 @@ impl<'t> Lexer<'t> {
                 Some(b'\\') if !matches!(self.text.get(self.at + 1), Some(b'\n')) => self.at += 2,
                 None | Some(b'\n' | b'\\') => {
                     let what = "expected a closing `\"` before the end of the line";
-                    return Err(ZoneError::new(
-                        &self.file,
-                        self.line,
-                        column,
-                        what,
-                        String::new(),
-                    ));
+                    return Err(self.refuse_at(self.line, column, what));
                 }
                 Some(_) => self.at += 1,
             }
@@ -190,7 +210,7 @@ impl<'t> Lexer<'t> {
     }
 
     /// A word without quotes; a part of it may be quoted, as in `alpn="h2,h3"`.
-    fn word(&mut self) -> Result<Word<'t>, ZoneError> {
+    fn word(&mut self) -> Result<Word<'t>, Refused> {
         let (line, column) = (self.line, self.column());
         let start = self.at;
         loop {

@@ -5,10 +5,13 @@
 
 use alloc::vec::Vec;
 
-use super::{ZoneError, lexer::Lexer, scalar::number};
+use super::{
+    lexer::{Lexer, Refused},
+    scalar::number,
+};
 
 /// Reads `d [m [s]] N|S d [m [s]] E|W alt[m] [size[m] [horizontal[m] [vertical[m]]]]`.
-pub(super) fn read(lexer: &mut Lexer<'_>, out: &mut Vec<u8>) -> Result<(), ZoneError> {
+pub(super) fn read(lexer: &mut Lexer<'_>, out: &mut Vec<u8>) -> Result<(), Refused> {
     let latitude = angle(
         lexer,
         90,
@@ -25,7 +28,7 @@ pub(super) fn read(lexer: &mut Lexer<'_>, out: &mut Vec<u8>) -> Result<(), ZoneE
     let word = lexer.expect(what)?;
     let altitude = metres(word.raw)
         .and_then(|cm| u32::try_from(cm + 10_000_000).ok())
-        .ok_or_else(|| lexer.error(&word, what))?;
+        .ok_or_else(|| lexer.refuse(&word, what))?;
     // Defaults: 1 m, 10 km, 10 m.
     let mut precisions = [0x12, 0x16, 0x13];
     for precision in &mut precisions {
@@ -33,7 +36,7 @@ pub(super) fn read(lexer: &mut Lexer<'_>, out: &mut Vec<u8>) -> Result<(), ZoneE
             break;
         };
         let value = metres(word.raw).and_then(power);
-        *precision = value.ok_or_else(|| lexer.error(&word, "expected metres such as `10m`"))?;
+        *precision = value.ok_or_else(|| lexer.refuse(&word, "expected metres such as `10m`"))?;
     }
     out.push(0);
     out.extend_from_slice(&precisions);
@@ -49,7 +52,7 @@ fn angle(
     most: u32,
     sides: &[u8; 2],
     what: &'static str,
-) -> Result<u32, ZoneError> {
+) -> Result<u32, Refused> {
     let mut parts = [0_u32; 3];
     for i in 0..4 {
         let word = lexer.expect(what)?;
@@ -59,7 +62,7 @@ fn angle(
         {
             let value = parts[0] * 3_600_000 + parts[1] * 60_000 + parts[2];
             if value > most * 3_600_000 {
-                return Err(lexer.error(&word, what));
+                return Err(lexer.refuse(&word, what));
             }
             let middle = 1_u32 << 31;
             return Ok(if negative == 1 {
@@ -74,9 +77,9 @@ fn angle(
             2 => decimal(word.raw, 3).filter(|&value| value < 60_000),
             _ => None,
         };
-        parts[i.min(2)] = part.ok_or_else(|| lexer.error(&word, what))?;
+        parts[i.min(2)] = part.ok_or_else(|| lexer.refuse(&word, what))?;
     }
-    Err(lexer.error_here(what))
+    Err(lexer.refuse_here(what))
 }
 
 /// A number with up to `places` digits after the point, times 10^places.

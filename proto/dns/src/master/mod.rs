@@ -24,7 +24,7 @@ use crate::{
     types::Type,
     zone::{Builder, Record},
 };
-use lexer::{Lexer, Word};
+use lexer::{Lexer, Refused, Word};
 
 /// Gives the text of a file that `$INCLUDE` names.
 pub type Include<'i, 't> = &'i mut dyn FnMut(&str) -> Option<&'t [u8]>;
@@ -62,28 +62,40 @@ pub(crate) fn read<'t>(
 }
 
 impl Reader<'_> {
-    fn file<'t>(
+    fn file(
         &mut self,
         file: &str,
-        text: &'t [u8],
+        text: &[u8],
         origin: &Name,
-        include: Include<'_, 't>,
+        include: Include<'_, '_>,
     ) -> Result<(), ZoneError> {
         let mut lexer = Lexer::new(file, text);
+        match self.entries(&mut lexer, origin, include) {
+            Ok(()) => Ok(()),
+            Err(refused) => Err(lexer.into_error(refused)),
+        }
+    }
+
+    fn entries(
+        &mut self,
+        lexer: &mut Lexer<'_>,
+        origin: &Name,
+        include: Include<'_, '_>,
+    ) -> Result<(), Refused> {
         let mut origin = origin.clone();
         while lexer.next_entry()? {
             let blank = lexer.starts_blank();
             match lexer.take()? {
                 Some(word) if !blank && !word.quoted && word.raw.starts_with(b"$") => {
-                    self.directive(word, &mut lexer, &mut origin, include)?;
+                    self.directive(&word, lexer, &mut origin, include)?;
                 }
                 Some(word) if blank => {
                     lexer.put_back(word);
-                    self.record(&mut lexer, &origin)?;
+                    self.record(lexer, &origin)?;
                 }
                 Some(word) => {
-                    self.owner = Some(self.owner(&word, &lexer, &origin)?);
-                    self.record(&mut lexer, &origin)?;
+                    self.owner = Some(self.owner(&word, lexer, &origin)?);
+                    self.record(lexer, &origin)?;
                 }
                 None => {}
             }
@@ -95,99 +107,100 @@ impl Reader<'_> {
     fn owner(
         &mut self,
         word: &Word<'_>,
-        lexer: &Lexer<'_>,
+        lexer: &mut Lexer<'_>,
         origin: &Name,
-    ) -> Result<u32, ZoneError> {
-        let name = Name::from_text(word.raw, origin).map_err(|e| lexer.error(word, e.text()))?;
+    ) -> Result<u32, Refused> {
+        let name = Name::from_text(word.raw, origin).map_err(|e| lexer.refuse(word, e.text()))?;
         let node = self.zone.tree.intern(name.lower().as_bytes());
-        let node = node.map_err(|_| lexer.error(word, "too many names for one zone"))?;
+        let node = node.map_err(|_| lexer.refuse(word, "too many names for one zone"))?;
         if !self.zone.in_zone(node) {
             let what = "expected a name within the zone (a name without a dot at its end is \
                         relative to the origin)";
-            return Err(lexer.error(word, what));
+            return Err(lexer.refuse(word, what));
         }
         Ok(node)
     }
 
-    fn directive<'t>(
+    fn directive(
         &mut self,
-        word: Word<'t>,
-        lexer: &mut Lexer<'t>,
+        word: &Word<'_>,
+        lexer: &mut Lexer<'_>,
         origin: &mut Name,
-        include: Include<'_, 't>,
-    ) -> Result<(), ZoneError> {
+        include: Include<'_, '_>,
+    ) -> Result<(), Refused> {
         if word.raw.eq_ignore_ascii_case(b"$ORIGIN") {
             let name = lexer.expect("expected a domain name after `$ORIGIN`")?;
             *origin =
-                Name::from_text(name.raw, origin).map_err(|e| lexer.error(&name, e.text()))?;
+                Name::from_text(name.raw, origin).map_err(|e| lexer.refuse(&name, e.text()))?;
             return Ok(());
         }
         if word.raw.eq_ignore_ascii_case(b"$TTL") {
             let ttl = lexer.expect("expected a time after `$TTL`, such as `1h` or `3600`")?;
             let what = "expected a time such as `3600` or `1h30m`, at most 2147483647 seconds";
-            self.default_ttl = Some(scalar::ttl(ttl.raw).ok_or_else(|| lexer.error(&ttl, what))?);
+            self.default_ttl = Some(scalar::ttl(ttl.raw).ok_or_else(|| lexer.refuse(&ttl, what))?);
             return Ok(());
         }
         if word.raw.eq_ignore_ascii_case(b"$INCLUDE") {
             return self.include(lexer, origin, include);
         }
-        Err(lexer.error(&word, "expected `$ORIGIN`, `$TTL` or `$INCLUDE`"))
+        Err(lexer.refuse(word, "expected `$ORIGIN`, `$TTL` or `$INCLUDE`"))
     }
 
     /// RFC 1035 section 5.1: neither origin nor owner of the including file changes.
-    fn include<'t>(
+    fn include(
         &mut self,
-        lexer: &mut Lexer<'t>,
+        lexer: &mut Lexer<'_>,
         origin: &Name,
-        include: Include<'_, 't>,
-    ) -> Result<(), ZoneError> {
+        include: Include<'_, '_>,
+    ) -> Result<(), Refused> {
         let file = lexer.expect("expected a file name after `$INCLUDE`")?;
         let mut origin = origin.clone();
         if let Some(name) = lexer.take()? {
             origin =
-                Name::from_text(name.raw, &origin).map_err(|e| lexer.error(&name, e.text()))?;
+                Name::from_text(name.raw, &origin).map_err(|e| lexer.refuse(&name, e.text()))?;
         }
         if self.depth == MAX_DEPTH {
-            return Err(lexer.error(&file, "expected no more than 8 files within each other"));
+            return Err(lexer.refuse(&file, "expected no more than 8 files within each other"));
         }
         let found = core::str::from_utf8(file.raw).ok();
         let found = found.and_then(|name| Some((name, include(name)?)));
         let Some((name, text)) = found else {
             let what = "expected a file that can be included here: put its text in its place";
-            return Err(lexer.error(&file, what));
+            return Err(lexer.refuse(&file, what));
         };
         let owner = self.owner;
         self.depth += 1;
-        self.file(name, text, &origin, include)?;
+        self.file(name, text, &origin, include)
+            .map_err(|error| lexer.note(error))?;
         self.depth -= 1;
         self.owner = owner;
         Ok(())
     }
 
     /// `[TTL] [class] type data` or `[class] [TTL] type data`.
-    fn record(&mut self, lexer: &mut Lexer<'_>, origin: &Name) -> Result<(), ZoneError> {
+    fn record(&mut self, lexer: &mut Lexer<'_>, origin: &Name) -> Result<(), Refused> {
         let mut ttl = None;
         let mut class = false;
         let first = lexer.expect("expected a record type")?;
         let line = first.line;
         let Some(owner) = self.owner else {
-            return Err(lexer.error(&first, "expected a name at the start of the first record"));
+            return Err(lexer.refuse(&first, "expected a name at the start of the first record"));
         };
         let mut word = first;
         let rtype = loop {
             if ttl.is_none() && word.raw.first().is_some_and(u8::is_ascii_digit) {
                 let what = "expected a time such as `3600` or `1h30m`, at most 2147483647 seconds";
-                ttl = Some(scalar::ttl(word.raw).ok_or_else(|| lexer.error(&word, what))?);
+                ttl = Some(scalar::ttl(word.raw).ok_or_else(|| lexer.refuse(&word, what))?);
             } else if !class && is_class(&word, lexer)? {
                 class = true;
             } else {
                 let what = "expected a record type such as `A`, or `TYPE` and its number";
-                break Type::from_text(word.raw).ok_or_else(|| lexer.error(&word, what))?;
+                break Type::from_text(word.raw).ok_or_else(|| lexer.refuse(&word, what))?;
             }
             word = lexer.expect("expected a record type")?;
         };
         if rtype.is_meta() {
-            return Err(lexer.error(&word, "expected a type that has records; this one has none"));
+            return Err(lexer.refuse(&word, "expected a type that has records; this one has none"));
         }
         let data = self.zone.data.len();
         rdata::read(self.zone, rtype, lexer, origin)?;
@@ -198,7 +211,7 @@ impl Reader<'_> {
         let ttl = ttl
             .or_else(|| self.soa_minimum(rtype, data))
             .ok_or_else(|| {
-                lexer.error(
+                lexer.refuse(
                     &word,
                     "expected a TTL: put `$TTL 3600` at the top of the file",
                 )
@@ -209,7 +222,7 @@ impl Reader<'_> {
             owner,
             rtype,
             ttl,
-            data: place.map_err(|_| lexer.error(&word, "too much data for one zone"))?,
+            data: place.map_err(|_| lexer.refuse(&word, "too much data for one zone"))?,
             line,
         });
         Ok(())
@@ -227,7 +240,7 @@ impl Reader<'_> {
 }
 
 /// Whether the word is the class `IN`; no other is served.
-fn is_class(word: &Word<'_>, lexer: &Lexer<'_>) -> Result<bool, ZoneError> {
+fn is_class(word: &Word<'_>, lexer: &mut Lexer<'_>) -> Result<bool, Refused> {
     if word.raw.eq_ignore_ascii_case(b"IN") || word.raw.eq_ignore_ascii_case(b"CLASS1") {
         return Ok(true);
     }
@@ -238,7 +251,7 @@ fn is_class(word: &Word<'_>, lexer: &Lexer<'_>) -> Result<bool, ZoneError> {
         && word.raw[..5].eq_ignore_ascii_case(b"CLASS")
         && word.raw[5..].iter().all(u8::is_ascii_digit);
     if other || numbered {
-        return Err(lexer.error(word, "expected class `IN`, the only one served"));
+        return Err(lexer.refuse(word, "expected class `IN`, the only one served"));
     }
     Ok(false)
 }

@@ -18,8 +18,7 @@
 use alloc::vec::Vec;
 
 use super::{
-    ZoneError,
-    lexer::{Lexer, Word},
+    lexer::{Lexer, Refused, Word},
     location,
     scalar::{self, Decoder},
     service,
@@ -36,7 +35,7 @@ pub(super) fn read(
     rtype: Type,
     lexer: &mut Lexer<'_>,
     origin: &Name,
-) -> Result<(), ZoneError> {
+) -> Result<(), Refused> {
     let start = zone.data.len();
     zone.data.extend_from_slice(&[0, 0]);
     let first = lexer.expect("expected the data of the record")?;
@@ -45,7 +44,7 @@ pub(super) fn read(
     } else {
         let Some(format) = rtype.format() else {
             let what = "expected `\\#`, a length and hexadecimal, the form of types not known here";
-            return Err(lexer.error(&first, what));
+            return Err(lexer.refuse(&first, what));
         };
         lexer.put_back(first);
         let mut fields = Fields {
@@ -59,17 +58,17 @@ pub(super) fn read(
         }
     }
     let Ok(len) = u16::try_from(zone.data.len() - start - 2) else {
-        return Err(lexer.error(&first, "expected at most 65535 bytes of data from here"));
+        return Err(lexer.refuse(&first, "expected at most 65535 bytes of data from here"));
     };
     zone.data[start..start + 2].copy_from_slice(&len.to_ne_bytes());
     Ok(())
 }
 
 /// The form of RFC 3597, which serves known types too.
-fn generic(zone: &mut Builder, rtype: Type, lexer: &mut Lexer<'_>) -> Result<(), ZoneError> {
+fn generic(zone: &mut Builder, rtype: Type, lexer: &mut Lexer<'_>) -> Result<(), Refused> {
     let count = lexer.expect("expected the number of bytes after `\\#`")?;
     let len = scalar::number(count.raw, 65535)
-        .ok_or_else(|| lexer.error(&count, "expected a number of bytes up to 65535"))?;
+        .ok_or_else(|| lexer.refuse(&count, "expected a number of bytes up to 65535"))?;
     let mut bytes = Vec::new();
     encoded(
         lexer,
@@ -78,30 +77,31 @@ fn generic(zone: &mut Builder, rtype: Type, lexer: &mut Lexer<'_>) -> Result<(),
         &mut bytes,
     )?;
     if bytes.len() != len as usize {
-        return Err(lexer.error(
+        return Err(lexer.refuse(
             &count,
             "expected as many bytes after it as this number says",
         ));
     }
-    let invalid = || lexer.error(&count, "expected data that are valid for the type");
-    if !rtype.format().is_none_or(|format| is_valid(format, &bytes)) {
-        return Err(invalid());
+    let valid = rtype.format().is_none_or(|format| is_valid(format, &bytes));
+    if !valid || stored(zone, rtype, &bytes).is_none() {
+        return Err(lexer.refuse(&count, "expected data that are valid for the type"));
     }
+    Ok(())
+}
+
+/// Adds data in wire form to those of the zone.
+fn stored(zone: &mut Builder, rtype: Type, data: &[u8]) -> Option<()> {
     let layout = layout(rtype);
-    let mut rest = &bytes[..];
-    let prefix = rest
-        .split_off(..usize::from(layout.prefix))
-        .ok_or_else(invalid)?;
+    let (prefix, mut rest) = data.split_at_checked(usize::from(layout.prefix))?;
     zone.data.extend_from_slice(prefix);
     for _ in 0..layout.names {
-        let name = Name::from_wire(rest).ok_or_else(invalid)?;
-        rest = &rest[name.as_bytes().len()..];
-        let node = zone.tree.intern(name.lower().as_bytes());
-        let node = node.map_err(|_| lexer.error(&count, "too many names for one zone"))?;
+        let name = Name::from_wire(rest)?;
+        rest = rest.get(name.as_bytes().len()..)?;
+        let node = zone.tree.intern(name.lower().as_bytes()).ok()?;
         zone.data.extend_from_slice(&node.to_ne_bytes());
     }
     zone.data.extend_from_slice(rest);
-    Ok(())
+    Some(())
 }
 
 /// Whether `data` have the form of `format`, as far as the letters above have one.
@@ -139,16 +139,16 @@ fn encoded(
     mut decoder: Decoder,
     what: &'static str,
     out: &mut Vec<u8>,
-) -> Result<(), ZoneError> {
+) -> Result<(), Refused> {
     while let Some(word) = lexer.take()? {
         decoder
             .push(word.raw, out)
-            .ok_or_else(|| lexer.error(&word, what))?;
+            .ok_or_else(|| lexer.refuse(&word, what))?;
     }
     if decoder.complete() {
         Ok(())
     } else {
-        Err(lexer.error_here(what))
+        Err(lexer.refuse_here(what))
     }
 }
 
@@ -161,8 +161,8 @@ struct Fields<'r, 't> {
     start: usize,
 }
 
-impl Fields<'_, '_> {
-    fn field(&mut self, field: u8) -> Result<(), ZoneError> {
+impl<'t> Fields<'_, 't> {
+    fn field(&mut self, field: u8) -> Result<(), Refused> {
         match field {
             b'a' => self.scalar("expected an IPv4 address such as `192.0.2.1`", ipv4),
             b'q' => self.scalar("expected an IPv6 address such as `2001:db8::1`", ipv6),
@@ -221,47 +221,47 @@ impl Fields<'_, '_> {
         &mut self,
         what: &'static str,
         read: fn(&[u8], &mut Vec<u8>) -> Option<()>,
-    ) -> Result<(), ZoneError> {
+    ) -> Result<(), Refused> {
         let word = self.lexer.expect(what)?;
-        read(word.raw, &mut self.zone.data).ok_or_else(|| self.lexer.error(&word, what))
+        read(word.raw, &mut self.zone.data).ok_or_else(|| self.lexer.refuse(&word, what))
     }
 
     /// A number of `len` bytes.
-    fn number(&mut self, len: usize, what: &'static str) -> Result<(), ZoneError> {
+    fn number(&mut self, len: usize, what: &'static str) -> Result<(), Refused> {
         let word = self.lexer.expect(what)?;
         let most = u32::MAX >> (32 - 8 * len);
         scalar::number(word.raw, most)
             .and_then(|value| push(&mut self.zone.data, len, value))
-            .ok_or_else(|| self.lexer.error(&word, what))
+            .ok_or_else(|| self.lexer.refuse(&word, what))
     }
 
-    fn read_name(&mut self) -> Result<(Word<'_>, Name), ZoneError> {
+    fn read_name(&mut self) -> Result<(Word<'t>, Name), Refused> {
         let word = self.lexer.expect("expected a domain name")?;
         let name = Name::from_text(word.raw, self.origin);
-        Ok((word, name.map_err(|e| self.lexer.error(&word, e.text()))?))
+        Ok((word, name.map_err(|e| self.lexer.refuse(&word, e.text()))?))
     }
 
-    fn node(&mut self) -> Result<(), ZoneError> {
+    fn node(&mut self) -> Result<(), Refused> {
         let (_, name) = self.read_name()?;
         let node = self.zone.tree.intern(name.lower().as_bytes());
         let what = "too many names for one zone";
-        let node = node.map_err(|_| self.lexer.error_here(what))?;
+        let node = node.map_err(|_| self.lexer.refuse_here(what))?;
         self.zone.data.extend_from_slice(&node.to_ne_bytes());
         Ok(())
     }
 
-    fn name(&mut self) -> Result<(), ZoneError> {
+    fn name(&mut self) -> Result<(), Refused> {
         let (_, name) = self.read_name()?;
         self.zone.data.extend_from_slice(name.as_bytes());
         Ok(())
     }
 
-    fn string(&mut self) -> Result<(), ZoneError> {
+    fn string(&mut self) -> Result<(), Refused> {
         let word = self.lexer.expect("expected a string")?;
         self.push_string(&word)
     }
 
-    fn strings(&mut self) -> Result<(), ZoneError> {
+    fn strings(&mut self) -> Result<(), Refused> {
         self.string()?;
         while let Some(word) = self.lexer.take()? {
             self.push_string(&word)?;
@@ -269,28 +269,28 @@ impl Fields<'_, '_> {
         Ok(())
     }
 
-    fn push_string(&mut self, word: &Word<'_>) -> Result<(), ZoneError> {
+    fn push_string(&mut self, word: &Word<'_>) -> Result<(), Refused> {
         let place = self.zone.data.len();
         self.zone.data.push(0);
         self.unescaped(word)?;
         let len = self.zone.data.len() - place - 1;
         let what = "expected a string of at most 255 bytes: write it as several";
-        self.zone.data[place] = u8::try_from(len).map_err(|_| self.lexer.error(word, what))?;
+        self.zone.data[place] = u8::try_from(len).map_err(|_| self.lexer.refuse(word, what))?;
         Ok(())
     }
 
-    fn bare_string(&mut self) -> Result<(), ZoneError> {
+    fn bare_string(&mut self) -> Result<(), Refused> {
         let word = self.lexer.expect("expected a string")?;
         self.unescaped(&word)
     }
 
-    fn unescaped(&mut self, word: &Word<'_>) -> Result<(), ZoneError> {
+    fn unescaped(&mut self, word: &Word<'_>) -> Result<(), Refused> {
         let mut rest = word.raw;
         while let Some((&byte, after)) = rest.split_first() {
             rest = after;
             let byte = if byte == b'\\' {
                 let what = "expected a character or three digits up to 255 after each backslash";
-                name::unescape(&mut rest).ok_or_else(|| self.lexer.error(word, what))?
+                name::unescape(&mut rest).ok_or_else(|| self.lexer.refuse(word, what))?
             } else {
                 byte
             };
@@ -299,31 +299,31 @@ impl Fields<'_, '_> {
         Ok(())
     }
 
-    fn rest(&mut self, decoder: Decoder, what: &'static str) -> Result<(), ZoneError> {
+    fn rest(&mut self, decoder: Decoder, what: &'static str) -> Result<(), Refused> {
         encoded(self.lexer, decoder, what, &mut self.zone.data)
     }
 
-    fn counted(&mut self, mut decoder: Decoder, what: &'static str) -> Result<(), ZoneError> {
+    fn counted(&mut self, mut decoder: Decoder, what: &'static str) -> Result<(), Refused> {
         let word = self.lexer.expect(what)?;
         let place = self.zone.data.len();
         self.zone.data.push(0);
         if word.raw != b"-" {
             let done = decoder.push(word.raw, &mut self.zone.data);
             if done.is_none() || !decoder.complete() {
-                return Err(self.lexer.error(&word, what));
+                return Err(self.lexer.refuse(&word, what));
             }
         }
         let len = self.zone.data.len() - place - 1;
-        self.zone.data[place] = u8::try_from(len).map_err(|_| self.lexer.error(&word, what))?;
+        self.zone.data[place] = u8::try_from(len).map_err(|_| self.lexer.refuse(&word, what))?;
         Ok(())
     }
 
     /// RFC 4034 section 4.1.2: for each value of a type's high byte, bits for the low one.
-    fn bitmap(&mut self) -> Result<(), ZoneError> {
+    fn bitmap(&mut self) -> Result<(), Refused> {
         let mut types = Vec::new();
         while let Some(word) = self.lexer.take()? {
             let rtype = Type::from_text(word.raw);
-            types.push(rtype.ok_or_else(|| self.lexer.error(&word, "expected a record type"))?);
+            types.push(rtype.ok_or_else(|| self.lexer.refuse(&word, "expected a record type"))?);
         }
         for high in 0..=255 {
             let mut bits = [0_u8; 32];
@@ -342,17 +342,17 @@ impl Fields<'_, '_> {
     }
 
     /// RFC 3123 section 4: `!1:192.0.2.0/24`.
-    fn prefixes(&mut self) -> Result<(), ZoneError> {
+    fn prefixes(&mut self) -> Result<(), Refused> {
         while let Some(word) = self.lexer.take()? {
             let what = "expected a prefix such as `1:192.0.2.0/24` or `!2:2001:db8::/32`";
-            let bytes = prefix(word.raw).ok_or_else(|| self.lexer.error(&word, what))?;
+            let bytes = prefix(word.raw).ok_or_else(|| self.lexer.refuse(&word, what))?;
             self.zone.data.extend_from_slice(&bytes);
         }
         Ok(())
     }
 
     /// RFC 4025 section 3.1: what the gateway is was said in the second byte.
-    fn gateway(&mut self) -> Result<(), ZoneError> {
+    fn gateway(&mut self) -> Result<(), Refused> {
         match self.zone.data.get(self.start + 1) {
             Some(0) => {
                 let word = self.lexer.expect("expected `.`, as there is no gateway")?;
@@ -361,19 +361,19 @@ impl Fields<'_, '_> {
                 }
                 Err(self
                     .lexer
-                    .error(&word, "expected `.`, as the gateway type is 0"))
+                    .refuse(&word, "expected `.`, as the gateway type is 0"))
             }
             Some(1) => self.field(b'a'),
             Some(2) => self.field(b'q'),
             Some(3) => self.name(),
             _ => Err(self
                 .lexer
-                .error_here("expected a gateway type up to 3 in this record")),
+                .refuse_here("expected a gateway type up to 3 in this record")),
         }
     }
 
     /// RFC 1706 section 7: `0x47.0005.80...`.
-    fn nsap(&mut self) -> Result<(), ZoneError> {
+    fn nsap(&mut self) -> Result<(), Refused> {
         let what = "expected an address such as `0x47000580ffff`";
         let word = self.lexer.expect(what)?;
         let mut decoder = Decoder::hex();
@@ -385,7 +385,7 @@ impl Fields<'_, '_> {
                 .try_for_each(|part| decoder.push(part, &mut self.zone.data))
         });
         if done.is_none() || !decoder.complete() {
-            return Err(self.lexer.error(&word, what));
+            return Err(self.lexer.refuse(&word, what));
         }
         Ok(())
     }

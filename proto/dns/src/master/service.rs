@@ -6,8 +6,7 @@
 use alloc::vec::Vec;
 
 use super::{
-    ZoneError,
-    lexer::{Lexer, Word},
+    lexer::{Lexer, Refused, Word},
     scalar::{Decoder, number},
 };
 use crate::name;
@@ -28,12 +27,12 @@ const KEYS: [&str; 9] = [
 const MANDATORY: u16 = 0;
 
 /// Reads `key[=value]` up to the end of the entry, in any order, and writes them in theirs.
-pub(super) fn read(lexer: &mut Lexer<'_>, out: &mut Vec<u8>) -> Result<(), ZoneError> {
+pub(super) fn read(lexer: &mut Lexer<'_>, out: &mut Vec<u8>) -> Result<(), Refused> {
     let mut parameters: Vec<(u16, Vec<u8>)> = Vec::new();
     let mut last = None;
     while let Some(word) = lexer.take()? {
         let (key, value) = parameter(&word).ok_or_else(|| {
-            lexer.error(
+            lexer.refuse(
                 &word,
                 "expected a service parameter such as `alpn=h2` or `port=8443`",
             )
@@ -44,7 +43,7 @@ pub(super) fn read(lexer: &mut Lexer<'_>, out: &mut Vec<u8>) -> Result<(), ZoneE
             .get(place)
             .is_some_and(|(other, _)| *other == key)
         {
-            return Err(lexer.error(&word, "expected each service parameter once"));
+            return Err(lexer.refuse(&word, "expected each service parameter once"));
         }
         parameters.insert(place, (key, value));
         last = Some(word);
@@ -53,7 +52,7 @@ pub(super) fn read(lexer: &mut Lexer<'_>, out: &mut Vec<u8>) -> Result<(), ZoneE
         && !mandatory_holds(&parameters)
     {
         let what = "expected every key that `mandatory` lists, once and not itself";
-        return Err(lexer.error(&word, what));
+        return Err(lexer.refuse(&word, what));
     }
     for (key, value) in parameters {
         out.extend_from_slice(&key.to_be_bytes());
