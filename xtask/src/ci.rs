@@ -11,13 +11,32 @@ pub(crate) fn run() -> Result<()> {
     let deny_warnings = "-Dwarnings";
     process::run(
         "cargo",
-        &["clippy", "--quiet", "--workspace", "--all-targets", "--", deny_warnings],
+        &[
+            "clippy",
+            "--quiet",
+            "--workspace",
+            "--all-targets",
+            "--",
+            deny_warnings,
+        ],
     )?;
-    process::run("cargo", &["doc", "--quiet", "--workspace", "--no-deps", "--document-private-items"])?;
+    process::run(
+        "cargo",
+        &[
+            "doc",
+            "--quiet",
+            "--workspace",
+            "--no-deps",
+            "--document-private-items",
+        ],
+    )?;
     if process::exists("cargo-deny") {
         process::run("cargo", &["deny", "--workspace", "check"])?;
     } else {
         eprintln!("note: cargo-deny is not installed: licences and advisories are not checked");
     }
-    test::run(&test::Options { install: true, no_skips: true })
+    test::run(&test::Options {
+        install: true,
+        no_skips: true,
+    })
 }

@@ -19,12 +19,20 @@ struct Layer {
 }
 
 const fn layer(folder: &'static str, may_use: &'static [&'static str]) -> Layer {
-    Layer { folder, may_use, registry: true }
+    Layer {
+        folder,
+        may_use,
+        registry: true,
+    }
 }
 
 /// The longest folder that fits a crate is its layer.
 const LAW: &[Layer] = &[
-    Layer { folder: "abi", may_use: &[], registry: false },
+    Layer {
+        folder: "abi",
+        may_use: &[],
+        registry: false,
+    },
     // The vocabulary of frames and geometry is the waist's: two copies of it would drift.
     layer("device/core", &["abi"]),
     // The bridge: it knows both the waist and what waits on it.
@@ -47,7 +55,9 @@ const LAW: &[Layer] = &[
 pub(crate) fn run() -> Result<()> {
     let output = process::capture("cargo", &["metadata", "--no-deps", "--format-version", "1"])?;
     let metadata: Value = serde_json::from_str(&output).context("reading `cargo metadata`")?;
-    let root = metadata["workspace_root"].as_str().context("no workspace root")?;
+    let root = metadata["workspace_root"]
+        .as_str()
+        .context("no workspace root")?;
     let packages = metadata["packages"].as_array().context("no packages")?;
     let mut violations = Vec::new();
     for package in packages {
@@ -57,12 +67,19 @@ pub(crate) fn run() -> Result<()> {
         println!("layers: {} crates obey the law", packages.len());
         return Ok(());
     }
-    bail!("the law of layers (ARCHITECTURE.md) is broken:\n  {}", violations.join("\n  "))
+    bail!(
+        "the law of layers (ARCHITECTURE.md) is broken:\n  {}",
+        violations.join("\n  ")
+    )
 }
 
 fn check(package: &Value, root: &Path, violations: &mut Vec<String>) -> Result<()> {
-    let name = package["name"].as_str().context("a package without a name")?;
-    let manifest = package["manifest_path"].as_str().context("a package without a path")?;
+    let name = package["name"]
+        .as_str()
+        .context("a package without a name")?;
+    let manifest = package["manifest_path"]
+        .as_str()
+        .context("a package without a path")?;
     let folder = relative(Path::new(manifest).parent().context("no folder")?, root);
     let Some(layer) = layer_of(&folder) else {
         violations.push(format!("{name}: its folder `{folder}` is in no layer"));
@@ -77,11 +94,15 @@ fn check(package: &Value, root: &Path, violations: &mut Vec<String>) -> Result<(
             Some(path) => {
                 let target = relative(Path::new(path), root);
                 if !layer.may_use.iter().any(|folder| is_in(&target, folder)) {
-                    violations.push(format!("{name} ({folder}) may not depend on {used} ({target})"));
+                    violations.push(format!(
+                        "{name} ({folder}) may not depend on {used} ({target})"
+                    ));
                 }
             }
             None if !layer.registry => {
-                violations.push(format!("{name} ({folder}) may not depend on a registry crate: {used}"));
+                violations.push(format!(
+                    "{name} ({folder}) may not depend on a registry crate: {used}"
+                ));
             }
             None => {}
         }
@@ -90,15 +111,22 @@ fn check(package: &Value, root: &Path, violations: &mut Vec<String>) -> Result<(
 }
 
 fn layer_of(folder: &str) -> Option<&'static Layer> {
-    LAW.iter().filter(|layer| is_in(folder, layer.folder)).max_by_key(|layer| layer.folder.len())
+    LAW.iter()
+        .filter(|layer| is_in(folder, layer.folder))
+        .max_by_key(|layer| layer.folder.len())
 }
 
 fn is_in(folder: &str, layer: &str) -> bool {
-    folder.strip_prefix(layer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    folder
+        .strip_prefix(layer)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 fn relative(path: &Path, root: &Path) -> String {
-    path.strip_prefix(root).unwrap_or(path).to_string_lossy().into_owned()
+    path.strip_prefix(root)
+        .unwrap_or(path)
+        .to_string_lossy()
+        .into_owned()
 }
 
 #[cfg(test)]

@@ -15,7 +15,11 @@ pub(crate) struct Tool {
 }
 
 const fn tool(program: &'static str, package: &'static str, purpose: &'static str) -> Tool {
-    Tool { program, package, purpose }
+    Tool {
+        program,
+        package,
+        purpose,
+    }
 }
 
 /// What `cargo xtask test` uses.
@@ -30,8 +34,7 @@ pub(crate) const FOR_TESTS: &[Tool] = &[
 ];
 
 /// What `cargo xtask bench` uses beyond that.
-pub(crate) const FOR_BENCHMARKS: &[Tool] =
-    &[tool("dnsperf", "dnsperf", "load on DNS servers")];
+pub(crate) const FOR_BENCHMARKS: &[Tool] = &[tool("dnsperf", "dnsperf", "load on DNS servers")];
 
 /// Installs what is missing where that can be done without asking (root on Debian); otherwise says
 /// what to install and what will be skipped.
@@ -57,13 +60,19 @@ pub(crate) fn ensure(tools: &[Tool], install: bool) -> Result<()> {
     }
     eprintln!("note: some programs are missing; tests that need them are skipped:");
     for tool in self::missing(tools) {
-        eprintln!("  {:<16} {} (Debian: apt install {})", tool.program, tool.purpose, tool.package);
+        eprintln!(
+            "  {:<16} {} (Debian: apt install {})",
+            tool.program, tool.purpose, tool.package
+        );
     }
     Ok(())
 }
 
 fn missing(tools: &[Tool]) -> Vec<&Tool> {
-    tools.iter().filter(|tool| !process::exists(tool.program)).collect()
+    tools
+        .iter()
+        .filter(|tool| !process::exists(tool.program))
+        .collect()
 }
 
 fn is_root() -> Result<bool> {

@@ -22,7 +22,10 @@ pub(crate) struct Options {
 
 impl Options {
     pub(crate) fn parse(arguments: &[String]) -> Result<Self> {
-        let mut options = Self { install: true, no_skips: false };
+        let mut options = Self {
+            install: true,
+            no_skips: false,
+        };
         for argument in arguments {
             match argument.as_str() {
                 "--no-install" => options.install = false,
@@ -63,7 +66,13 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 
 fn crate_tests(tally: &mut Tally) -> Result<()> {
     let mut command = Command::new("cargo");
-    command.args(["test", "--workspace", "--no-fail-fast", "--", "--show-output"]);
+    command.args([
+        "test",
+        "--workspace",
+        "--no-fail-fast",
+        "--",
+        "--show-output",
+    ]);
     let succeeded = process::lines(&mut command, |line| {
         if let Some(skip) = line.strip_prefix("SKIP ") {
             tally.skipped.push(skip.to_owned());
@@ -105,13 +114,20 @@ fn finish(tally: &Tally, no_skips: bool) -> Result<()> {
     for skip in &tally.skipped {
         println!("skipped: {skip}");
     }
-    let unwanted = tally.skipped.iter().filter(|skip| !only_for_stock_solo5(skip)).count();
+    let unwanted = tally
+        .skipped
+        .iter()
+        .filter(|skip| !only_for_stock_solo5(skip))
+        .count();
     let (failed, skipped) = if no_skips {
         (tally.failed + unwanted, tally.skipped.len() - unwanted)
     } else {
         (tally.failed, tally.skipped.len())
     };
-    println!("{} passed, {failed} failed, {skipped} skipped", tally.passed);
+    println!(
+        "{} passed, {failed} failed, {skipped} skipped",
+        tally.passed
+    );
     if failed > 0 {
         bail!("{failed} tests failed");
     }

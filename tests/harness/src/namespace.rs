@@ -97,6 +97,22 @@ impl Namespace {
         self.ip(&format!("link set {name} mtu {mtu} up"))
     }
 
+    /// Adds a cable to `other`, with an address at either end.
+    ///
+    /// # Errors
+    ///
+    /// If there can be none here.
+    pub fn veth(&self, other: &Self, here: &str, there: &str) -> Result<(), Ending> {
+        let holder = other.holder.id();
+        self.ip(&format!(
+            "link add veth0 type veth peer name veth1 netns {holder}"
+        ))?;
+        self.ip(&format!("address add {here} dev veth0"))?;
+        self.ip("link set veth0 up")?;
+        other.ip(&format!("address add {there} dev veth1"))?;
+        other.ip("link set veth1 up")
+    }
+
     fn ip(&self, words: &str) -> Result<(), Ending> {
         self.run(&format!("ip {words}"))?.exits(0)
     }

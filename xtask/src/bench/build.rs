@@ -11,22 +11,26 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use super::{
-    images::{self, Running},
-    query,
-    table::Row,
-};
+use super::{images, query, table::Row};
 use crate::process;
 
 /// Changes a line of an example and builds its image again.
 pub(super) fn rebuild() -> Result<Vec<Row>> {
     let mut rows = Vec::new();
-    for (package, source) in
-        [("hello", "examples/tutorial/hello/src/main.rs"), ("dns", "examples/app/dns/src/main.rs")]
-    {
+    for (package, source) in [
+        ("hello", "examples/tutorial/hello/src/main.rs"),
+        ("dns", "examples/app/dns/src/main.rs"),
+    ] {
         images::sealed(package)?;
         let restored = Restored::of(Path::new(source))?;
-        fs::write(source, format!("{}\nconst _: u32 = {};\n", restored.text, std::process::id()))?;
+        fs::write(
+            source,
+            format!(
+                "{}\nconst _: u32 = {};\n",
+                restored.text,
+                std::process::id()
+            ),
+        )?;
         let start = Instant::now();
         images::sealed(package)?;
         let time = start.elapsed();
@@ -56,7 +60,10 @@ impl<'a> Restored<'a> {
 impl Drop for Restored<'_> {
     fn drop(&mut self) {
         if let Err(error) = fs::write(self.path, &self.text) {
-            eprintln!("error: {} could not be restored: {error}", self.path.display());
+            eprintln!(
+                "error: {} could not be restored: {error}",
+                self.path.display()
+            );
         }
     }
 }
@@ -66,15 +73,17 @@ pub(super) fn fresh_clone() -> Result<Vec<Row>> {
     let folder = std::env::temp_dir().join(format!("fata-clone-{}", std::process::id()));
     let _removed = Removed(&folder);
     let start = Instant::now();
-    let clone = folder.to_str().context("a temporary folder with a name in UTF-8")?;
+    let clone = folder
+        .to_str()
+        .context("a temporary folder with a name in UTF-8")?;
     process::run("git", &["clone", "--quiet", ".", clone])?;
-    let _running = Running::start(
-        Command::new("cargo")
-            .args(["fata", "run", "-p", "dns"])
-            .current_dir(&folder)
-            .env("CARGO_HOME", folder.join("cargo-home"))
-            .env_remove("CARGO_TARGET_DIR"),
-    )?;
+    let mut command = Command::new("cargo");
+    command
+        .args(["fata", "run", "-p", "dns"])
+        .current_dir(&folder)
+        .env("CARGO_HOME", folder.join("cargo-home"))
+        .env_remove("CARGO_TARGET_DIR");
+    let _running = images::start(command)?;
     // The port that examples/app/dns/Fata.toml forwards.
     let server = SocketAddr::from(([127, 0, 0, 1], 5353));
     let time = query::until_answered(server, start, Duration::from_secs(600))?;

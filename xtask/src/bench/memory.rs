@@ -10,11 +10,7 @@ use std::{
 
 use anyhow::{Result, bail};
 
-use super::{
-    images::{self, Running},
-    query,
-    table::Row,
-};
+use super::{images, query, table::Row};
 
 /// Megabytes that are tried.
 const SIZES: std::ops::RangeInclusive<u32> = 2..=16;
@@ -37,13 +33,13 @@ pub(super) fn measure() -> Result<Vec<Row>> {
 fn answers(tender: &Path, image: &Path, megabytes: u32) -> Result<bool> {
     let port = images::free_port()?;
     let start = Instant::now();
-    let _running = Running::start(
-        Command::new(tender)
-            .arg(format!("--mem={megabytes}"))
-            .arg(format!("--net:service=user,udp:{port}:53"))
-            .arg("--")
-            .arg(image),
-    )?;
+    let mut command = Command::new(tender);
+    command
+        .arg(format!("--mem={megabytes}"))
+        .arg(format!("--net:service=user,udp:{port}:53"))
+        .arg("--")
+        .arg(image);
+    let _running = images::start(command)?;
     let server = SocketAddr::from(([127, 0, 0, 1], port));
     Ok(query::until_answered(server, start, Duration::from_secs(3)).is_ok())
 }

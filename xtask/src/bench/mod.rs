@@ -41,7 +41,10 @@ pub(crate) fn run(names: &[String]) -> Result<()> {
         }
         return Ok(());
     }
-    if let Some(unknown) = names.iter().find(|name| !SUBJECTS.iter().any(|(n, _)| n == name)) {
+    if let Some(unknown) = names
+        .iter()
+        .find(|name| !SUBJECTS.iter().any(|(n, _)| n == name))
+    {
         bail!("no such benchmark: `{unknown}` (`cargo xtask bench --list` names them)");
     }
     prerequisites::ensure(prerequisites::FOR_BENCHMARKS, true)?;

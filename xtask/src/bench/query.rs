@@ -16,7 +16,11 @@ const QUERY: &[u8] =
 /// Asks until an answer comes and says how long that took since `start`.
 ///
 /// A server that is not up yet refuses or loses queries, so one is sent every half millisecond.
-pub(super) fn until_answered(server: SocketAddr, start: Instant, limit: Duration) -> Result<Duration> {
+pub(super) fn until_answered(
+    server: SocketAddr,
+    start: Instant,
+    limit: Duration,
+) -> Result<Duration> {
     let socket = UdpSocket::bind("127.0.0.1:0")?;
     socket.connect(server)?;
     socket.set_read_timeout(Some(Duration::from_micros(500)))?;

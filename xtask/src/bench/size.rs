@@ -15,7 +15,11 @@ pub(super) fn measure() -> Result<Vec<Row>> {
         zones += file?.metadata()?.len();
     }
     Ok(vec![
-        Row::new("image of hello, stripped", format!("{hello} bytes"), "<= 40 KB, aim 20 KB"),
+        Row::new(
+            "image of hello, stripped",
+            format!("{hello} bytes"),
+            "<= 40 KB, aim 20 KB",
+        ),
         Row::new(
             "image of dns without its zones, stripped",
             format!("{} bytes ({zones} of zones left out)", dns - zones),

@@ -10,11 +10,7 @@ use std::{
 
 use anyhow::{Result, bail};
 
-use super::{
-    images::{self, Running},
-    query,
-    table::Row,
-};
+use super::{images, query, table::Row};
 
 const RUNS: usize = 101;
 
@@ -33,16 +29,20 @@ fn to_first_answer(tender: &Path) -> Result<Row> {
     for _ in 0..RUNS / 5 {
         let port = images::free_port()?;
         let start = Instant::now();
-        let _running = Running::start(
-            Command::new(tender)
-                .arg("--mem=16")
-                .arg(format!("--net:service=user,udp:{port}:53"))
-                .arg("--")
-                .arg(&image)
-                .args(["--ipv4=10.0.2.15/24", "--ipv4-gateway=10.0.2.2"]),
-        )?;
+        let mut command = Command::new(tender);
+        command
+            .arg("--mem=16")
+            .arg(format!("--net:service=user,udp:{port}:53"))
+            .arg("--")
+            .arg(&image)
+            .args(["--ipv4=10.0.2.15/24", "--ipv4-gateway=10.0.2.2"]);
+        let _running = images::start(command)?;
         let server = SocketAddr::from(([127, 0, 0, 1], port));
-        times.push(query::until_answered(server, start, Duration::from_secs(5))?);
+        times.push(query::until_answered(
+            server,
+            start,
+            Duration::from_secs(5),
+        )?);
     }
     let median = median(&mut times);
     Ok(Row::new(
@@ -57,7 +57,10 @@ fn to_exit(tender: &Path) -> Result<Vec<Row>> {
     let what = "start to exit of a unikernel that prints a line";
     let ours = images::sealed("test-hello")?;
     let Some((solo5, theirs)) = images::solo5() else {
-        return Ok(vec![Row::unmeasured(what, "no build of Solo5 named by FATA_SOLO5")]);
+        return Ok(vec![Row::unmeasured(
+            what,
+            "no build of Solo5 named by FATA_SOLO5",
+        )]);
     };
     let (mut our_times, mut their_times, mut crossed) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..RUNS {
@@ -67,7 +70,13 @@ fn to_exit(tender: &Path) -> Result<Vec<Row>> {
     }
     let peer = ("solo5-spt", millis(median(&mut their_times)));
     Ok(vec![
-        Row::against(what, "ms", millis(median(&mut our_times)), peer, "ratio <= 1.0"),
+        Row::against(
+            what,
+            "ms",
+            millis(median(&mut our_times)),
+            peer,
+            "ratio <= 1.0",
+        ),
         Row::against(
             "the same Solo5 image under both tenders",
             "ms",
@@ -90,7 +99,11 @@ fn exit_time(tender: &Path, image: &Path) -> Result<Duration> {
         .status()?;
     let time = start.elapsed();
     if !status.success() {
-        bail!("{} failed under {}: {status}", image.display(), tender.display());
+        bail!(
+            "{} failed under {}: {status}",
+            image.display(),
+            tender.display()
+        );
     }
     Ok(time)
 }

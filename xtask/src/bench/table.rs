@@ -21,11 +21,22 @@ impl Row {
     }
 
     /// A measurement of the same kind as a peer's, and their ratio.
-    pub(super) fn against(what: &str, unit: &str, ours: f64, peer: (&str, f64), promised: &str) -> Self {
+    pub(super) fn against(
+        what: &str,
+        unit: &str,
+        ours: f64,
+        peer: (&str, f64),
+        promised: &str,
+    ) -> Self {
         Self {
             what: what.to_owned(),
             measured: format!("{ours:.1} {unit}"),
-            peer: format!("{}: {:.1} {unit}, ratio {:.2}", peer.0, peer.1, ours / peer.1),
+            peer: format!(
+                "{}: {:.1} {unit}, ratio {:.2}",
+                peer.0,
+                peer.1,
+                ours / peer.1
+            ),
             promised: promised.to_owned(),
         }
     }
