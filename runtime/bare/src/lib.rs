@@ -15,6 +15,10 @@ extern crate std;
 
 #[cfg(not(test))]
 mod hooks;
+#[expect(
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "a range is read or written in parts that are argued together"
+)]
 mod memory;
 #[cfg(not(test))]
 mod symbols;

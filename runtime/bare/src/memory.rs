@@ -144,18 +144,21 @@ pub(crate) unsafe fn copy_forward(to: *mut u8, from: *const u8, n: usize) {
     }
 }
 
-/// `memmove`.
+/// Whether [`copy_forward`] serves for a move of `n` bytes, which [`copy_backward`] does otherwise.
+#[inline(always)]
+pub(crate) fn goes_forward(to: *mut u8, from: *const u8, n: usize) -> bool {
+    // Short copies may overlap as they like; otherwise `to` must not begin inside the source.
+    n <= 64 || to.addr().wrapping_sub(from.addr()) >= n
+}
+
+/// `memmove` towards higher addresses: copies from the end.
 ///
 /// # Safety
 ///
-/// `from..from + n` is valid for reads and `to..to + n` for writes.
+/// `from..from + n` is valid for reads and `to..to + n` for writes; `n > 64`; where they overlap,
+/// `from` is not above `to`.
 #[inline(always)]
-pub(crate) unsafe fn copy_any(to: *mut u8, from: *const u8, n: usize) {
-    if n <= 64 || to.addr().wrapping_sub(from.addr()) >= n {
-        // SAFETY: short copies may overlap as they like; otherwise `to` does not begin inside
-        // `from..from + n`.
-        return unsafe { copy_forward(to, from, n) };
-    }
+pub(crate) unsafe fn copy_backward(to: *mut u8, from: *const u8, n: usize) {
     // SAFETY: `n > 64`. Read now, because the loop may overwrite it.
     let head: [__m128i; 4] = unsafe { get(from, 0) };
     // SAFETY: as in `copy_forward`, from the end towards the front.

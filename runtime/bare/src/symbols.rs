@@ -15,8 +15,13 @@ unsafe extern "C" fn memcpy(to: *mut u8, from: *const u8, n: usize) -> *mut u8 {
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn memmove(to: *mut u8, from: *const u8, n: usize) -> *mut u8 {
-    // SAFETY: C's contract for `memmove`.
-    unsafe { memory::copy_any(to, from, n) };
+    if memory::goes_forward(to, from, n) {
+        // SAFETY: C's contract for `memmove`, and `goes_forward` says that `copy_forward`, which is
+        // all of `memcpy`, may do it.
+        return unsafe { memcpy(to, from, n) };
+    }
+    // SAFETY: C's contract for `memmove`; what does not go forward is long, and goes backward.
+    unsafe { memory::copy_backward(to, from, n) };
     to
 }
 
@@ -35,8 +40,8 @@ unsafe extern "C" fn memcmp(a: *const u8, b: *const u8, n: usize) -> c_int {
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn bcmp(a: *const u8, b: *const u8, n: usize) -> c_int {
-    // SAFETY: C's contract for `bcmp`, which asks for less than that of `memcmp`.
-    unsafe { memory::compare(a, b, n) as c_int }
+    // SAFETY: C's contract for `bcmp`, of which `memcmp` does more than is asked.
+    unsafe { memcmp(a, b, n) }
 }
 
 #[unsafe(no_mangle)]

@@ -11,7 +11,9 @@ fn lengths() -> impl Iterator<Item = usize> {
 }
 
 fn pattern(len: usize, salt: u8) -> Vec<u8> {
-    (0..len).map(|i| (i as u8).wrapping_mul(37).wrapping_add((i >> 8) as u8) ^ salt).collect()
+    (0..len)
+        .map(|i| (i as u8).wrapping_mul(37).wrapping_add((i >> 8) as u8) ^ salt)
+        .collect()
 }
 
 #[test]
@@ -23,7 +25,10 @@ fn copies_whatever_the_length_and_alignment() {
             // SAFETY: both vectors hold `n` bytes from there on.
             unsafe { copy_forward(to[16..].as_mut_ptr(), from[offset..].as_ptr(), n) };
             assert_eq!(to[16..16 + n], from[offset..], "{n} bytes from {offset}");
-            assert!(to[..16].iter().chain(&to[16 + n..]).all(|&b| b == 0xee), "{n} from {offset}");
+            assert!(
+                to[..16].iter().chain(&to[16 + n..]).all(|&b| b == 0xee),
+                "{n} from {offset}"
+            );
         }
     }
 }
@@ -36,8 +41,15 @@ fn moves_whatever_the_overlap() {
             let mut expected = memory.clone();
             expected.copy_within(from..from + n, to);
             let start = memory.as_mut_ptr();
-            // SAFETY: both ranges are inside `memory`.
-            unsafe { copy_any(start.add(to), start.add(from), n) };
+            // SAFETY: both offsets are inside `memory`.
+            let (to_start, from_start) = unsafe { (start.add(to), start.add(from)) };
+            if goes_forward(to_start, from_start, n) {
+                // SAFETY: both ranges are inside `memory`, and forward is right.
+                unsafe { copy_forward(to_start, from_start, n) };
+            } else {
+                // SAFETY: both ranges are inside `memory`, and backward is right.
+                unsafe { copy_backward(to_start, from_start, n) };
+            }
             assert!(memory == expected, "{n} bytes from {from} to {to}");
         }
     }
@@ -57,12 +69,17 @@ fn fills_only_what_it_should() {
     }
 }
 
+fn compared(a: &[u8], b: &[u8]) -> Ordering {
+    assert_eq!(a.len(), b.len());
+    // SAFETY: both are as long as the first.
+    unsafe { compare(a.as_ptr(), b.as_ptr(), a.len()) }
+}
+
 #[test]
 fn compares_as_slices_do() {
     for n in lengths().filter(|n| *n < 300) {
         let a = pattern(n, 0);
-        // SAFETY: both are `n` bytes long, here and below.
-        assert_eq!(unsafe { compare(a.as_ptr(), a.clone().as_ptr(), n) }, Ordering::Equal);
+        assert_eq!(compared(&a, &a.clone()), Ordering::Equal);
         for at in 0..n {
             for change in [1, 0x80, 0xff] {
                 let mut b = a.clone();
@@ -71,8 +88,7 @@ fn compares_as_slices_do() {
                 if let Some(last) = b.last_mut().filter(|_| at + 1 < n) {
                     *last = last.wrapping_sub(change);
                 }
-                let found = unsafe { compare(a.as_ptr(), b.as_ptr(), n) };
-                assert_eq!(found, a.cmp(&b), "{n} bytes, different at {at}");
+                assert_eq!(compared(&a, &b), a.cmp(&b), "{n} bytes, different at {at}");
             }
         }
     }
