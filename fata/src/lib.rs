@@ -75,7 +75,7 @@
 //! that the image is started with: `--port=53` or `--port 53`. Every unikernel also understands
 //! `--help`, `--version`, `--logs=LEVEL`, `--name=NAME`, `--delay=DURATION`, and what tunes the
 //! runtime. Defaults can be compiled in, and sealed so that no command line changes them
-//! (`cargo fata configure --seal`).
+//! (`cargo fata configure --seal`). That two arguments have one name is an error of compilation.
 //!
 //! # Exit statuses
 //!

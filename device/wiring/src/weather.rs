@@ -172,3 +172,30 @@ impl<D: Device + Net> Device for Reorder<D, RuntimeClock> {
 fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use super::*;
+    use crate::Nic;
+
+    fn names(tree: &'static ArgumentTree) -> Vec<&'static str> {
+        let own = tree
+            .arguments
+            .get()
+            .iter()
+            .map(|argument| argument.name.get());
+        own.chain(tree.parts.get().iter().flat_map(|part| names(part)))
+            .collect()
+    }
+
+    #[test]
+    fn devices_bring_the_arguments_of_all_that_they_are_made_of() {
+        type Composed = Delay<Loss<Nic>, RuntimeClock>;
+        static TREE: ArgumentTree = <Composed as Device>::Arguments::TREE;
+        let expected = ["latency", "jitter", "jitter-seed", "loss", "loss-seed"];
+        assert_eq!(names(&TREE), expected);
+        assert_eq!(Composed::NEEDS, Some(DeviceKind::Net));
+    }
+}
