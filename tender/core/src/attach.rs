@@ -146,7 +146,7 @@ fn check_device<B: AsRef<[u8]>>(
             describe(device.kind)
         ))
         .hint(format!(
-            "attach it with `{}`",
+            "attach it with {}",
             Options::example(device.kind, name)
         ))),
         None => {
@@ -184,7 +184,7 @@ fn check_complete<B: AsRef<[u8]>>(manifest: &Manifest<B>, options: &Options) -> 
         .collect();
     let examples: Vec<_> = missing
         .iter()
-        .map(|device| format!("`{}`", Options::example(device.kind, device.name)))
+        .map(|device| Options::example(device.kind, device.name))
         .collect();
     Err(
         Error::new(format!("the image needs its {}", names.join(" and ")))
@@ -203,7 +203,7 @@ fn alone(option: &str, kind: DeviceKind, name: &str) -> Error {
     Error::new(format!(
         "`{option}:{name}` is given for a device that is not attached"
     ))
-    .hint(format!("attach it with `{}`", Options::example(kind, name)))
+    .hint(format!("attach it with {}", Options::example(kind, name)))
 }
 
 /// A random address: locally administered, of one station.

@@ -30,7 +30,8 @@ pub const HELP: &str = "\
                                     message, that the caller opened as descriptor FD
   --net:NAME=user[,FORWARD]...      a network without root: address by DHCP, the way out through
                                     this process; a FORWARD leads from the host to the guest, as
-                                    in udp:5353:53 or tcp:127.0.0.1:8080:80
+                                    in udp:5353:53 or tcp:127.0.0.1:8080:80; the word `host` lets
+                                    the guest reach services on this machine's loopback
   --net-mac:NAME=MAC                Ethernet address of network device NAME (default: random)
   --block:NAME=PATH                 attach the file or block device PATH as block device NAME
   --block-sector-size:NAME=BYTES    size of its blocks: a power of two, 512 to 32768 (default: 512)
@@ -193,11 +194,12 @@ impl Options {
         Ok(true)
     }
 
-    /// What connects the device `name`: an option to show to someone who left it out.
+    /// What connects the device `name`, for someone who left it out: options as they stand in a
+    /// message, each between backticks.
     pub fn example(kind: DeviceKind, name: &str) -> String {
         match kind {
-            DeviceKind::Net => format!("--net:{name}=tap0` or `--net:{name}=user"),
-            DeviceKind::Block => format!("--block:{name}=disk.img"),
+            DeviceKind::Net => format!("`--net:{name}=tap0` or `--net:{name}=user`"),
+            DeviceKind::Block => format!("`--block:{name}=disk.img`"),
         }
     }
 

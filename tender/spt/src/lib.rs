@@ -49,6 +49,8 @@ const FAILURE: u8 = 1;
 
 /// Runs the tender with the words that follow the program's name. It returns only if there is no
 /// guest to run: otherwise the process becomes the guest, and ends with its status.
+///
+/// The process must have one thread. Another would find its code gone.
 pub fn main(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     ExitCode::from(run(words))
 }
