@@ -135,7 +135,10 @@ impl Values {
     ///
     /// If the value is not a `T`.
     pub fn optional<T: Value>(&self, name: &str) -> Result<Option<T>, ArgError> {
-        self.last(name).map(|text| self.one(name, text)).transpose()
+        match self.last(name) {
+            Some(text) => self.one(name, text).map(Some),
+            None => Ok(None),
+        }
     }
 
     /// The value of `name`, which must be given.
@@ -217,13 +220,17 @@ impl Values {
     }
 
     fn one<T: Value>(&self, name: &str, text: &str) -> Result<T, ArgError> {
-        T::parse(text).ok_or_else(|| self.wrong(name, text, T::EXPECTED))
+        match T::parse(text) {
+            Some(value) => Ok(value),
+            None => Err(self.wrong(name, text, T::EXPECTED)),
+        }
     }
 
     fn is(&self, given: &Given, name: &str) -> bool {
         given.name.strip_prefix(&*self.prefix) == Some(name)
     }
 
+    #[inline(never)]
     fn last(&self, name: &str) -> Option<&str> {
         let given = self.given.iter().rfind(|given| self.is(given, name))?;
         Some(given.value)

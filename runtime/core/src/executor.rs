@@ -12,10 +12,10 @@
 //!
 //! Futures live in [`Executor::slots`] and nowhere else; a waker holds only a [`Signal`], a number
 //! and flags, and is therefore safe to send and to outlive its task. A number is in the queue at
-//! most once (`scheduled`), and room for it is made when the task is spawned, so that waking
+//! most once (`scheduled`), so the queue is a list that runs through the slots, and waking
 //! allocates nothing. `scheduled` stays set when a task ends, which makes stale wakers inert.
 
-use alloc::{boxed::Box, collections::VecDeque, sync::Arc, task::Wake, vec::Vec};
+use alloc::{boxed::Box, sync::Arc, task::Wake, vec::Vec};
 use core::{
     pin::Pin,
     sync::atomic::{AtomicBool, Ordering},
@@ -30,8 +30,6 @@ use crate::{ready, single::Single, time};
 const POLLS_PER_WAIT: usize = 16;
 /// Turns in which devices are busy, after which the clock is read for the timers.
 const TURNS_PER_CLOCK: u32 = 8;
-/// Stands for the future that [`run`] polls itself.
-const MAIN: u32 = u32::MAX;
 
 type TaskFuture = Pin<Box<dyn Future<Output = ()>>>;
 
@@ -59,7 +57,7 @@ impl Wake for Signal {
 
     fn wake_by_ref(self: &Arc<Self>) {
         if !self.scheduled.swap(true, Ordering::AcqRel) {
-            EXECUTOR.with(|e| e.queue.push_back(self.id));
+            EXECUTOR.with(|e| e.push(self.id));
         }
     }
 }
@@ -70,64 +68,98 @@ struct Task {
     waker: Waker,
 }
 
-enum Slot {
-    Free {
-        next: Option<u32>,
-    },
-    /// The task is running, or has ended while its number was still in the queue.
-    Empty,
-    Task(Task),
+/// A place for a task.
+struct Slot {
+    /// None while the task runs, after it has ended with its number still in the queue, and where
+    /// the slot is free.
+    task: Option<Task>,
+    /// The next in the queue or in the list of free slots, whichever this slot is in.
+    next: u32,
 }
+
+/// Ends a list of slots.
+const NONE: u32 = u32::MAX;
 
 struct Executor {
     slots: Vec<Slot>,
-    free: Option<u32>,
-    queue: VecDeque<u32>,
+    /// First of the free slots.
+    free: u32,
+    /// First and last in the queue of tasks to run.
+    first: u32,
+    last: u32,
+    /// How many are in the queue.
+    queued: usize,
     running: bool,
 }
 
-static EXECUTOR: Single<Executor> = Single::new(Executor {
-    slots: Vec::new(),
-    free: None,
-    queue: VecDeque::new(),
-    running: false,
-});
+static EXECUTOR: Single<Executor> = Single::new(Executor::new());
 
 impl Executor {
-    /// Takes a slot, with room in the queue for its number.
+    const fn new() -> Self {
+        Self {
+            slots: Vec::new(),
+            free: NONE,
+            first: NONE,
+            last: NONE,
+            queued: 0,
+            running: false,
+        }
+    }
+
+    /// Takes a free slot.
     fn reserve(&mut self) -> u32 {
-        let id = match self.free {
-            Some(id) => {
-                if let Slot::Free { next } = self.slots[id as usize] {
-                    self.free = next;
-                }
-                self.slots[id as usize] = Slot::Empty;
-                id
-            }
-            None => {
-                self.slots.push(Slot::Empty);
-                (self.slots.len() - 1) as u32
-            }
-        };
-        // One more for MAIN.
-        self.queue
-            .reserve(self.slots.len() + 1 - self.queue.len().min(self.slots.len()));
-        id
+        let id = self.free;
+        if let Some(slot) = self.slots.get(id as usize) {
+            self.free = slot.next;
+            return id;
+        }
+        self.slots.push(Slot {
+            task: None,
+            next: NONE,
+        });
+        (self.slots.len() - 1) as u32
     }
 
     fn release(&mut self, id: u32) {
-        self.slots[id as usize] = Slot::Free { next: self.free };
-        self.free = Some(id);
+        let free = self.free;
+        if let Some(slot) = self.slots.get_mut(id as usize) {
+            slot.next = free;
+            self.free = id;
+        }
     }
 
     fn take(&mut self, id: u32) -> Option<Task> {
-        let slot = &mut self.slots[id as usize];
-        if matches!(slot, Slot::Task(_))
-            && let Slot::Task(task) = core::mem::replace(slot, Slot::Empty)
-        {
-            return Some(task);
+        self.slots.get_mut(id as usize)?.task.take()
+    }
+
+    fn put(&mut self, id: u32, task: Task) {
+        if let Some(slot) = self.slots.get_mut(id as usize) {
+            slot.task = Some(task);
         }
-        None
+    }
+
+    /// Adds `id`, which is not in the queue.
+    fn push(&mut self, id: u32) {
+        if let Some(slot) = self.slots.get_mut(id as usize) {
+            slot.next = NONE;
+            self.queued += 1;
+            match self.slots.get_mut(self.last as usize) {
+                Some(last) => last.next = id,
+                None => self.first = id,
+            }
+            self.last = id;
+        }
+    }
+
+    /// Takes the first of the queue.
+    fn pop(&mut self) -> Option<u32> {
+        let id = self.first;
+        self.first = self.slots.get(id as usize)?.next;
+        self.queued -= 1;
+        if self.first == NONE {
+            self.last = NONE;
+        }
+        Some(id)
     }
 }
 
@@ -136,12 +168,13 @@ pub(crate) fn spawn(future: TaskFuture) -> Arc<Signal> {
     EXECUTOR.with(|e| {
         let id = e.reserve();
         let signal = Arc::new(Signal::new(id));
-        e.slots[id as usize] = Slot::Task(Task {
+        let task = Task {
             future,
             signal: signal.clone(),
             waker: Waker::from(signal.clone()),
-        });
-        e.queue.push_back(id);
+        };
+        e.put(id, task);
+        e.push(id);
         signal
     })
 }
@@ -149,9 +182,9 @@ pub(crate) fn spawn(future: TaskFuture) -> Arc<Signal> {
 /// Drops the future of a task, now or, where the task is the caller, as soon as it returns.
 pub(crate) fn cancel(signal: &Arc<Signal>) {
     signal.cancelled.store(true, Ordering::Relaxed);
-    let task = EXECUTOR.with(|e| match e.slots.get(signal.id as usize) {
-        Some(Slot::Task(task)) if Arc::ptr_eq(&task.signal, signal) => e.take(signal.id),
-        _ => None,
+    let task = EXECUTOR.with(|e| {
+        let slot = e.slots.get_mut(signal.id as usize)?;
+        slot.task.take_if(|task| Arc::ptr_eq(&task.signal, signal))
     });
     if let Some(task) = task {
         finish(task);
@@ -188,29 +221,34 @@ fn poll_task(id: u32) {
     if done || task.signal.cancelled.load(Ordering::Relaxed) {
         finish(task);
     } else {
-        EXECUTOR.with(|e| e.slots[id as usize] = Slot::Task(task));
+        EXECUTOR.with(|e| e.put(id, task));
     }
 }
 
 /// Runs all tasks until `main` returns true, then drops those that are left.
 #[inline(never)]
 pub(crate) fn run(main: &mut dyn FnMut(&mut Context<'_>) -> bool) {
-    let signal = Arc::new(Signal::new(MAIN));
-    let waker = Waker::from(signal.clone());
-    let nested = EXECUTOR.with(|e| {
-        e.queue.reserve(1);
-        e.queue.push_back(MAIN);
-        core::mem::replace(&mut e.running, true)
+    let own = EXECUTOR.with(|e| {
+        if core::mem::replace(&mut e.running, true) {
+            return None;
+        }
+        let id = e.reserve();
+        e.push(id);
+        Some(id)
     });
-    assert!(!nested, "executor started from within a task");
+    let Some(own) = own else {
+        panic!("executor started from within a task");
+    };
+    let signal = Arc::new(Signal::new(own));
+    let waker = Waker::from(signal.clone());
     let _stop = Stop(signal.clone());
     time::forget_recent();
     let (mut polls, mut turns) = (0, 0);
     loop {
-        let batch = EXECUTOR.with(|e| e.queue.len());
+        let batch = EXECUTOR.with(|e| e.queued);
         for _ in 0..batch {
-            match EXECUTOR.with(|e| e.queue.pop_front()) {
-                Some(MAIN) => {
+            match EXECUTOR.with(Executor::pop) {
+                Some(id) if id == own => {
                     signal.scheduled.store(false, Ordering::Release);
                     if main(&mut Context::from_waker(&waker)) {
                         return;
@@ -221,7 +259,7 @@ pub(crate) fn run(main: &mut dyn FnMut(&mut Context<'_>) -> bool) {
             }
         }
         polls += batch;
-        let idle = EXECUTOR.with(|e| e.queue.is_empty());
+        let idle = EXECUTOR.with(|e| e.queued == 0);
         if idle || polls >= POLLS_PER_WAIT {
             polls = 0;
             turns += 1;
@@ -272,11 +310,7 @@ impl Drop for Stop {
             drop(task);
             id = 0;
         }
-        EXECUTOR.with(|e| {
-            e.slots.clear();
-            e.queue.clear();
-            e.free = None;
-            e.running = false;
-        });
+        let old = EXECUTOR.with(|e| core::mem::replace(e, Executor::new()));
+        drop(old);
     }
 }

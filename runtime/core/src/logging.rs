@@ -21,27 +21,32 @@ pub(crate) struct Rule {
     level: LevelFilter,
 }
 
+/// What can be typed for each level.
+const LEVELS: &[(&str, LevelFilter)] = &[
+    ("off", LevelFilter::Off),
+    // What MirageOS calls it.
+    ("quiet", LevelFilter::Off),
+    ("error", LevelFilter::Error),
+    ("warn", LevelFilter::Warn),
+    ("warning", LevelFilter::Warn),
+    ("info", LevelFilter::Info),
+    ("debug", LevelFilter::Debug),
+    ("trace", LevelFilter::Trace),
+];
+
 impl Value for Rule {
     const NAME: &'static str = "LEVEL";
     const EXPECTED: &'static str =
         "a level (off, error, warn, info, debug, trace) or `target:level`";
 
+    #[inline(never)]
     fn parse(text: &str) -> Option<Self> {
         let colon = text.bytes().rposition(|byte| byte == b':');
         let (target, level) = match colon {
             Some(at) => (text.get(..at)?, text.get(at + 1..)?),
             None => ("", text),
         };
-        let level = match level {
-            // What MirageOS calls it.
-            "quiet" | "off" => LevelFilter::Off,
-            "error" => LevelFilter::Error,
-            "warn" | "warning" => LevelFilter::Warn,
-            "info" => LevelFilter::Info,
-            "debug" => LevelFilter::Debug,
-            "trace" => LevelFilter::Trace,
-            _ => return None,
-        };
+        let (_, level) = *LEVELS.iter().find(|(name, _)| *name == level)?;
         let target = if target == "*" { "" } else { target };
         Some(Self {
             target: target.into(),

@@ -9,15 +9,8 @@ use crate::{Args, args::Size};
 /// The runtime's own boot arguments.
 #[derive(Args)]
 #[args(crate = crate)]
+// Those that must be dropped come last, so that a wrong one before needs no code to drop them.
 pub(crate) struct Settings {
-    /// What to log: a level (off, error, warn, info, debug, trace), or levels of single targets as
-    /// in `*:info,tcp:debug`.
-    // A server's log is how its operator learns its address and that it is up, hence info.
-    #[arg(default = "info", value = "LEVEL")]
-    pub(crate) logs: Vec<crate::logging::Rule>,
-    /// Name of this instance, such as its host name, instead of the name of the program.
-    #[arg(value = "NAME")]
-    pub(crate) name: Option<String>,
     /// Wait before the program starts.
     #[arg(default = "0")]
     pub(crate) delay: Duration,
@@ -38,4 +31,12 @@ pub(crate) struct Settings {
     )]
     #[arg(default = "256K")]
     pub(crate) stack_size: Size,
+    /// What to log: a level (off, error, warn, info, debug, trace), or levels of single targets as
+    /// in `*:info,tcp:debug`.
+    // A server's log is how its operator learns its address and that it is up, hence info.
+    #[arg(default = "info", value = "LEVEL")]
+    pub(crate) logs: Vec<crate::logging::Rule>,
+    /// Name of this instance, such as its host name, instead of the name of the program.
+    #[arg(value = "NAME")]
+    pub(crate) name: Option<String>,
 }

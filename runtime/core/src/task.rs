@@ -63,7 +63,10 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
         }
         Poll::Pending => false,
     });
-    output.expect("executor returned before its future")
+    match output {
+        Some(output) => output,
+        None => unreachable!("executor returned before its future"),
+    }
 }
 
 struct Join<T> {
@@ -108,7 +111,10 @@ impl<T> Future for JoinHandle<T> {
     /// If polled again after it was ready.
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
         if self.join.finished.get() {
-            return Poll::Ready(self.join.output.take().expect("task joined twice"));
+            return match self.join.output.take() {
+                Some(output) => Poll::Ready(output),
+                None => panic!("task joined twice"),
+            };
         }
         self.join.waiter.set(Some(cx.waker().clone()));
         Poll::Pending

@@ -338,3 +338,6 @@ fn inner<'a>(ty: &'a Type, wrapper: &str) -> Option<&'a Type> {
 fn is_path(ty: &Type, names: &[&str]) -> bool {
     matches!(ty, Type::Path(path) if names.iter().any(|name| path.path.is_ident(name)))
 }
+
+#[cfg(test)]
+mod tests;

@@ -67,18 +67,17 @@ impl Value for Duration {
     const EXPECTED: &'static str = "a duration such as `10` (seconds), `500ms` or `2h`";
 
     fn parse(text: &str) -> Option<Self> {
-        let (number, unit) = number_and_unit(text)?;
-        let nanos: u64 = match unit {
-            "ns" => 1,
-            "us" => 1_000,
-            "ms" => 1_000_000,
-            "" | "s" => 1_000_000_000,
-            "m" => 60_000_000_000,
-            "h" => 3_600_000_000_000,
-            "d" => 86_400_000_000_000,
-            _ => return None,
-        };
-        Some(Self::from_nanos(number.checked_mul(nanos)?))
+        const UNITS: &[(&str, u64)] = &[
+            ("ns", 1),
+            ("us", 1_000),
+            ("ms", 1_000_000),
+            ("", 1_000_000_000),
+            ("s", 1_000_000_000),
+            ("m", 60_000_000_000),
+            ("h", 3_600_000_000_000),
+            ("d", 86_400_000_000_000),
+        ];
+        quantity(text, UNITS).map(Self::from_nanos)
     }
 }
 
@@ -91,23 +90,26 @@ impl Value for Size {
     const EXPECTED: &'static str = "a number of bytes such as `65536`, `64K` or `16M`";
 
     fn parse(text: &str) -> Option<Self> {
-        let (number, unit) = number_and_unit(text)?;
-        let bytes: u64 = match unit {
-            "" => 1,
-            "K" => 1 << 10,
-            "M" => 1 << 20,
-            "G" => 1 << 30,
-            _ => return None,
-        };
-        Some(Self(usize::try_from(number.checked_mul(bytes)?).ok()?))
+        const UNITS: &[(&str, u64)] = &[("", 1), ("K", 1 << 10), ("M", 1 << 20), ("G", 1 << 30)];
+        let bytes = quantity(text, UNITS)?;
+        Some(Self(usize::try_from(bytes).ok()?))
     }
 }
 
-fn number_and_unit(text: &str) -> Option<(u64, &str)> {
-    let end = text
-        .bytes()
-        .position(|b| !b.is_ascii_digit())
-        .unwrap_or(text.len());
-    let (number, unit) = text.split_at_checked(end)?;
-    Some((number.parse().ok()?, unit))
+/// A whole number followed by one of `units`, multiplied by what that stands for.
+#[inline(never)]
+fn quantity(text: &str, units: &[(&str, u64)]) -> Option<u64> {
+    let mut number: u64 = 0;
+    let mut rest = text.as_bytes();
+    while let [digit @ b'0'..=b'9', more @ ..] = rest {
+        number = number
+            .checked_mul(10)?
+            .checked_add(u64::from(digit - b'0'))?;
+        rest = more;
+    }
+    if rest.len() == text.len() {
+        return None;
+    }
+    let (_, factor) = units.iter().find(|(unit, _)| unit.as_bytes() == rest)?;
+    number.checked_mul(*factor)
 }

@@ -96,9 +96,8 @@ Devices:
         Address of the interface.
 
 Runtime:
-  --logs=LEVEL,...
-        What to log: a level (off, error, warn, info, debug, trace), or levels
-        of single targets as in `*:info,tcp:debug`. Default: info
+  --delay=DURATION
+        Wait before the program starts. Default: 0
 ";
     assert!(page.starts_with(expected), "{page}");
     assert!(page.lines().all(|line| line.len() <= 80), "{page}");
