@@ -79,6 +79,13 @@ fn a_megabyte_crosses_a_lossy_wire() {
 }
 
 #[test]
+fn a_connection_is_a_flow() {
+    let (mut world, a, b) = pair();
+    let (client, server) = connected(&mut world, &a, &b);
+    world.run(fata_device::conformance::flow(client, server));
+}
+
+#[test]
 fn over_ipv6_too() {
     let (mut world, a, b) = pair();
     let listener = TcpListener::bind(&b, "[fd00::2]:80".parse::<SocketAddr>().unwrap()).unwrap();
