@@ -108,7 +108,7 @@ impl Lab {
         let folder = self.folder.display();
         let zones = fs::canonicalize("examples/app/dns/zones")?;
         let mut configuration = format!(
-            "server:\n  server-count: 1\n  ip-address: {NSD}\n  port: 53\n  username: \"\"\n  \
+            "server:\n  server-count: 1\n  ip-address: {NSD}\n  port: 53\n  rrl-ratelimit: 0\n  username: \"\"\n  \
              chroot: \"\"\n  zonesdir: \"{}\"\n  database: \"\"\n  pidfile: \"{folder}/pid\"\n  \
              xfrdfile: \"{folder}/xfrd\"\n  zonelistfile: \"{folder}/zones\"\n  xfrdir: \"{folder}\"\n\
              remote-control:\n  control-enable: no\n",

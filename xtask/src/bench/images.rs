@@ -31,7 +31,8 @@ pub(super) fn tender() -> Result<PathBuf> {
         "cargo",
         &["build", "--quiet", "--release", "-p", "fata-spt"],
     )?;
-    Ok(PathBuf::from("target/release/fata-spt"))
+    let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
+    Ok(PathBuf::from(target).join("release/fata-spt"))
 }
 
 /// Solo5's own tender and its hello, from the folder of a Solo5 build that `FATA_SOLO5` names.
