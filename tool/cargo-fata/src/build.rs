@@ -14,7 +14,7 @@ use anyhow::Context;
 use clap::Args;
 
 use crate::{
-    config::Target,
+    config::{Optimize, Target},
     image::{Elf, check, strip},
     output::{Output, bytes, display},
     project::{Project, Selection},
@@ -47,6 +47,10 @@ pub struct BuildFlags {
     /// Where the unikernel is to live [default: what `Fata.toml` says, else spt]
     #[arg(short, long)]
     pub target: Option<Target>,
+
+    /// What the compiler aims at [default: what `Fata.toml` says, else size]
+    #[arg(long, value_name = "AIM")]
+    pub optimize: Option<Optimize>,
 
     /// Keep symbols and line numbers in the image, for a debugger
     #[arg(long)]
@@ -135,18 +139,13 @@ fn seal(
     let data = fs::read(linked).with_context(|| format!("cannot read `{}`", linked.display()))?;
     let elf = Elf::parse(&data).with_context(|| format!("cannot use `{}`", linked.display()))?;
     check::self_contained(&elf, name)?;
-    let symbols = symbols_of(project, name);
+    let symbols = project.symbols().join(format!("{name}.debug"));
     write(&symbols, &data)?;
     match debug {
         true => write(&file, &data)?,
         false => write(&file, &strip::strip(&data)?)?,
     }
     Ok(Built { file, symbols })
-}
-
-/// Where the symbols of the image `name` are kept.
-fn symbols_of(project: &Project, name: &str) -> PathBuf {
-    project.work().join("symbols").join(format!("{name}.debug"))
 }
 
 /// Writes a file so that nobody ever sees half of it.

@@ -45,12 +45,35 @@ impl Target {
     }
 }
 
+/// What the compiler aims at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Optimize {
+    /// A small image, which also builds faster
+    #[default]
+    Size,
+    /// A fast one, for programs that compute more than they wait
+    Speed,
+}
+
+impl Optimize {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Size => "size",
+            Self::Speed => "speed",
+        }
+    }
+}
+
 /// Content of a `Fata.toml`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Config {
     /// Where the unikernel is to live.
     pub target: Option<Target>,
+    /// What the compiler aims at.
+    pub optimize: Option<Optimize>,
     /// Its memory.
     pub mem: Option<Memory>,
     /// Network devices.
@@ -137,12 +160,13 @@ mod tests {
     #[test]
     fn every_key_is_read() {
         let config = Config::parse(
-            "target = \"spt\"\nmem = 16\nnet.service = \"user\"\nblock.storage = \"disk.img\"\n\
+            "target = \"spt\"\noptimize = \"speed\"\nmem = 16\nnet.service = \"user\"\nblock.storage = \"disk.img\"\n\
              block-sector-size.storage = 4096\narguments = [\"--port=53\", \"a b\"]\nseal = true\n\
              try = \"dig\"\n[net-mac]\nservice = \"02:00:00:00:00:01\"\n",
         )
         .unwrap();
         assert_eq!(config.mem, Some(Memory(16)));
+        assert_eq!(config.optimize, Some(Optimize::Speed));
         assert_eq!(config.boot_arguments(), "--port=53 'a b'");
         let devices = config.devices(Path::new("pkg"));
         assert_eq!(devices.block["storage"], "pkg/disk.img");

@@ -6,7 +6,7 @@ use std::path::Path;
 use clap::Args;
 
 use crate::{
-    config::{Config, Target, edit::Edit, quote_all},
+    config::{Config, Optimize, Target, edit::Edit, quote_all},
     devices::DeviceFlags,
     output::{HEADING, Output, display},
     project::{Project, Selection},
@@ -23,6 +23,10 @@ pub struct Configure {
     #[arg(short, long)]
     target: Option<Target>,
 
+    /// What the compiler aims at
+    #[arg(long, value_name = "AIM")]
+    optimize: Option<Optimize>,
+
     /// Make the boot arguments final: no command line changes them
     #[arg(long)]
     seal: bool,
@@ -31,7 +35,7 @@ pub struct Configure {
     #[arg(long = "try", value_name = "COMMAND")]
     attempt: Option<String>,
 
-    /// Forget a setting: `target`, `mem`, `net.NAME`, `block.NAME`, `arguments`, `seal`, `try`
+    /// Forget a setting: `target`, `optimize`, `mem`, `net.NAME`, `block.NAME`, `arguments`, `seal`, `try`
     #[arg(long, value_name = "KEY")]
     unset: Vec<String>,
 
@@ -72,6 +76,7 @@ impl Configure {
 
     fn is_empty(&self) -> bool {
         self.target.is_none()
+            && self.optimize.is_none()
             && self.devices.is_empty()
             && !self.seal
             && self.attempt.is_none()
@@ -82,6 +87,9 @@ impl Configure {
     fn set(&self, edit: &mut Edit, folder: &Path) {
         if let Some(target) = self.target {
             edit.set("target", target.name());
+        }
+        if let Some(optimize) = self.optimize {
+            edit.set("optimize", optimize.name());
         }
         if let Some(mem) = self.devices.mem {
             edit.set("mem", mem.to_string());
@@ -133,6 +141,13 @@ fn show(project: &Project) {
         None => row(
             "target",
             &format_args!("{} (default)", Target::default().name()),
+        ),
+    }
+    match config.optimize {
+        Some(optimize) => row("optimize", &optimize.name()),
+        None => row(
+            "optimize",
+            &format_args!("{} (default)", Optimize::default().name()),
         ),
     }
     match config.mem {

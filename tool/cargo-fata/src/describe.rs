@@ -19,7 +19,7 @@ use crate::{
     failure::failure,
     image::{About, Elf, ImageError, symbols::Symbols},
     output::Output,
-    project::{Project, Selection},
+    project::{self, Project, Selection},
 };
 
 pub mod print;
@@ -134,24 +134,23 @@ impl Describe {
     }
 }
 
-/// Where `build` kept the symbols of an image in `dist`.
+/// Where `build` kept the symbols of an image: for the workspace that it lies in, or the one here.
 fn symbols_beside(image: &Path) -> Option<PathBuf> {
     let image = fs::canonicalize(image).ok()?;
     let file = format!("{}.debug", image.file_name()?.to_str()?);
     let beside = image.with_file_name(&file);
-    let kept = || {
-        Some(
-            image
-                .parent()?
-                .parent()?
-                .join("target/fata/symbols")
-                .join(&file),
-        )
-    };
-    [Some(beside), kept()]
-        .into_iter()
-        .flatten()
-        .find(|path| path.is_file())
+    let kept = || image.parent().and_then(kept_symbols);
+    let kept_here = || kept_symbols(&std::env::current_dir().ok()?);
+    if beside.is_file() {
+        return Some(beside);
+    }
+    let kept = kept().or_else(kept_here)?.join(file);
+    kept.is_file().then_some(kept)
+}
+
+fn kept_symbols(folder: &Path) -> Option<PathBuf> {
+    let metadata = project::metadata(&project::nearest_manifest(folder).ok()?).ok()?;
+    Some(project::symbols_in(metadata.target_directory.as_std_path()))
 }
 
 /// Describes the image `data`, with the help of the linked file that it was made from.

@@ -17,7 +17,8 @@ use crate::{
 /// Make a package for a unikernel
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
-    cargo fata new hello\n")]
+    cargo fata new hello\n  \
+    cargo fata new resolver --template dns")]
 pub struct New {
     /// Folder to make; its last part names the package
     #[arg(value_name = "NAME")]
@@ -40,6 +41,8 @@ pub struct New {
 enum Template {
     /// Says hello; takes an argument
     Hello,
+    /// An authoritative DNS server for zones of yours
+    Dns,
 }
 
 /// A file of a template: its path in the package, and its text.
@@ -52,6 +55,27 @@ const HELLO: &[File] = &[
     IGNORE,
     ("src/main.rs", include_str!("../templates/hello/main.rs")),
 ];
+/// `examples/app/dns`, with a short zone. A test holds the two equal.
+const DNS: &[File] = &[
+    IGNORE,
+    ("Fata.toml", include_str!("../templates/dns/Fata.toml")),
+    ("build.rs", include_str!("../templates/dns/build.rs")),
+    ("src/main.rs", include_str!("../templates/dns/main.rs")),
+    (
+        "src/arguments.rs",
+        include_str!("../templates/dns/arguments.rs"),
+    ),
+    ("src/notify.rs", include_str!("../templates/dns/notify.rs")),
+    ("src/tcp.rs", include_str!("../templates/dns/tcp.rs")),
+    ("src/zones.rs", include_str!("../templates/dns/zones.rs")),
+    (
+        "zones/example.org.zone",
+        include_str!("../templates/dns/example.org.zone"),
+    ),
+];
+/// Fata's licence is not that of what is made from a template.
+const LICENCE: &str = "// SPDX-License-Identifier: ISC\n";
+
 impl New {
     /// Makes the package.
     pub fn run(self, output: Output) -> anyhow::Result<()> {
@@ -70,9 +94,11 @@ impl New {
         }
         let files = match self.template {
             Template::Hello => HELLO,
+            Template::Dns => DNS,
         };
         write(&self.path.join("Cargo.toml"), &manifest)?;
         for (path, text) in files {
+            let text = text.strip_prefix(LICENCE).unwrap_or(text);
             write(&self.path.join(path), text)?;
         }
         let path = display(&self.path);
@@ -137,4 +163,25 @@ fn write(path: &Path, text: &str) -> anyhow::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(folder).with_context(|| format!("cannot make `{}`", folder.display()))?;
     fs::write(path, text).with_context(|| format!("cannot write `{}`", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_dns_template_is_the_example() {
+        let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/app/dns");
+        let read = |path: &str| fs::read_to_string(example.join(path)).unwrap();
+        let own = |path: &str| path.starts_with("zones/") || path == IGNORE.0;
+        for (path, text) in DNS.iter().filter(|(path, _)| !own(path)) {
+            assert_eq!(read(path), *text, "copy {path} to templates/dns");
+        }
+        let sources = fs::read_dir(example.join("src")).unwrap().count();
+        let copied = DNS
+            .iter()
+            .filter(|(path, _)| path.starts_with("src/"))
+            .count();
+        assert_eq!(sources, copied);
+    }
 }

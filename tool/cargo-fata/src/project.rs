@@ -99,13 +99,24 @@ impl Project {
         self.target_directory.join("fata")
     }
 
+    /// Where the symbols of images are kept.
+    pub fn symbols(&self) -> PathBuf {
+        symbols_in(&self.target_directory)
+    }
+
     /// Where finished images are put.
     pub fn dist(&self) -> PathBuf {
         self.workspace.join("dist")
     }
 }
 
-fn nearest_manifest(here: &Path) -> anyhow::Result<PathBuf> {
+/// Where below cargo's target directory the symbols of images are kept.
+pub fn symbols_in(target_directory: &Path) -> PathBuf {
+    target_directory.join("fata/symbols")
+}
+
+/// The `Cargo.toml` in `here` or the nearest folder above it.
+pub fn nearest_manifest(here: &Path) -> anyhow::Result<PathBuf> {
     here.ancestors()
         .map(|folder| folder.join("Cargo.toml"))
         .find(|manifest| manifest.is_file())

@@ -41,7 +41,7 @@ pub const TENDER: &str = "__tender";
     cargo fata run --image dist/hello.spt")]
 pub struct Run {
     /// Start this image instead of building one
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["package", "bin", "target", "debug"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["package", "bin", "target", "optimize", "debug"])]
     image: Option<PathBuf>,
 
     /// Boot arguments for the unikernel

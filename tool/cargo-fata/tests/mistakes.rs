@@ -116,6 +116,8 @@ Devices and memory:
 Build:
   -t, --target <TARGET>      Where the unikernel is to live [default: what `Fata.toml` says, else
                              spt] [possible values: unix, spt]
+      --optimize <AIM>       What the compiler aims at [default: what `Fata.toml` says, else size]
+                             [possible values: size, speed]
       --debug                Keep symbols and line numbers in the image, for a debugger
   -F, --features <FEATURES>  Features of the package to activate
       --no-default-features  Do not activate the package's default features
@@ -289,7 +291,7 @@ error: cannot understand `[..]/Fata.toml`
   |
 2 | memory = "16M"
   | ^^^^^^
-unknown field `memory`, expected one of `target`, `mem`, `net`, `net-mac`, `block`, `block-sector-size`, `arguments`, `seal`, `try`
+unknown field `memory`, expected one of `target`, `optimize`, `mem`, `net`, `net-mac`, `block`, `block-sector-size`, `arguments`, `seal`, `try`
 
 "#]],
     );
@@ -439,6 +441,7 @@ seal = true
     configure(&[]).stdout_eq(str![[r#"
 package              dns
 target               spt (default)
+optimize             size (default)
 mem                  16M
 net.service          user,udp:5353:53
 arguments            --port=53
@@ -449,6 +452,7 @@ seal                 true
     configure(&[]).stdout_eq(str![[r#"
 package              dns
 target               spt (default)
+optimize             size (default)
 mem                  the tender's default
 net.service          user,udp:5353:53
 arguments            --port=53

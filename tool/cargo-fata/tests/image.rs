@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: ISC
+//! From nothing to a running image, by the commands that a newcomer types.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// Where cargo keeps what several tests and several runs share.
+const SHARED: &str = env!("CARGO_TARGET_TMPDIR");
+
+/// A package made by `cargo fata new`.
+struct Package {
+    folder: PathBuf,
+    _home: TempDir,
+}
+
+impl Package {
+    fn new(name: &str, template: &str) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let new = fata(home.path(), &["new", name, "--template", template]);
+        assert!(new.status.success(), "{}", said(&new));
+        let folder = home.path().join(name);
+        // The versions that the workspace is tested with, without asking a registry.
+        let lock = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../Cargo.lock");
+        fs::copy(lock, folder.join("Cargo.lock")).unwrap();
+        Self {
+            folder,
+            _home: home,
+        }
+    }
+
+    fn fata(&self, arguments: &[&str]) -> Output {
+        fata(&self.folder, arguments)
+    }
+}
+
+fn fata(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_cargo-fata"))
+        .arg("fata")
+        .args(arguments)
+        .current_dir(folder)
+        .env("CARGO_TARGET_DIR", SHARED)
+        .env("CARGO_NET_OFFLINE", "true")
+        .output()
+        .unwrap()
+}
+
+fn said(output: &Output) -> String {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    text(&output.stdout) + &text(&output.stderr)
+}
+
+fn stdout(output: &Output) -> String {
+    assert!(output.status.success(), "{}", said(output));
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+#[test]
+fn hello_is_built_described_and_run() {
+    let package = Package::new("greet", "hello");
+    assert_eq!(stdout(&package.fata(&["run", "-q"])), "Hello, world!\n");
+    let run = package.fata(&["run", "-q", "--", "--whom=you"]);
+    assert_eq!(stdout(&run), "Hello, you!\n");
+
+    let wrong = package.fata(&["run", "-q", "--", "--who=you"]);
+    assert_eq!(wrong.status.code(), Some(64), "{}", said(&wrong));
+    assert!(said(&wrong).contains("--whom"), "{}", said(&wrong));
+
+    let image = package.folder.join("dist/greet.spt");
+    let text = stdout(&package.fata(&["describe", "--json", image.to_str().unwrap()]));
+    let description: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(description["kind"], "fata");
+    assert_eq!(description["platform"], "spt");
+    assert_eq!(description["name"], "greet");
+    assert_eq!(description["devices"], Value::Array(Vec::new()));
+    let arguments = description["arguments"].as_array().unwrap();
+    let whom = arguments
+        .iter()
+        .find(|argument| argument["name"] == "whom")
+        .unwrap();
+    assert_eq!(whom["default"], "world");
+    assert_eq!(whom["help"], "Whom to greet.");
+    assert_eq!(description["size"], fs::metadata(&image).unwrap().len());
+
+    let no_disk = package.fata(&["run", "-q", "--block", "storage=disk.img"]);
+    assert_eq!(no_disk.status.code(), Some(1));
+    assert!(
+        said(&no_disk).contains("no block device `storage`"),
+        "{}",
+        said(&no_disk)
+    );
+}
+
+#[test]
+fn sealed_arguments_stay() {
+    let package = Package::new("sealed", "hello");
+    let configure = package.fata(&["configure", "--seal", "--", "--whom=a friend"]);
+    assert!(configure.status.success(), "{}", said(&configure));
+    assert_eq!(stdout(&package.fata(&["run", "-q"])), "Hello, a friend!\n");
+    let other = package.fata(&["run", "-q", "--", "--whom=you"]);
+    assert_eq!(other.status.code(), Some(64), "{}", said(&other));
+    let described = stdout(&package.fata(&["describe", "-q", "dist/sealed.spt"]));
+    assert!(
+        described.contains("'--whom=a friend' (final"),
+        "{described}"
+    );
+    assert!(
+        described.contains("fata_runtime"),
+        "no size by crate: {described}"
+    );
+
+    let clean = package.fata(&["clean"]);
+    assert!(clean.status.success() && !package.folder.join("dist").exists());
+}
+
+#[test]
+fn a_panic_is_told_with_names() {
+    let package = Package::new("panics", "hello");
+    let program = "#![no_std]\n#![no_main]\n\n#[inline(never)]\nfn culprit(at: usize) -> u8 {\n    \
+        [1, 2][at]\n}\n\n#[fata::main]\nasync fn main() -> u8 {\n    \
+        culprit(core::hint::black_box(7)) + 1\n}\n";
+    fs::write(package.folder.join("src/main.rs"), program).unwrap();
+    let run = package.fata(&["run", "-q"]);
+    assert_eq!(run.status.code(), Some(255), "{}", said(&run));
+    assert!(said(&run).contains("src/main.rs:6"), "{}", said(&run));
+    assert!(said(&run).contains("panics::culprit"), "{}", said(&run));
+}
+
+#[test]
+fn a_call_of_the_c_library_is_refused() {
+    let package = Package::new("calls", "hello");
+    let program = "#![no_std]\n#![no_main]\n\nunsafe extern \"C\" {\n    \
+        safe fn getaddrinfo();\n}\n\n#[inline(never)]\nfn caller() {\n    getaddrinfo();\n}\n\n\
+        #[fata::main]\nasync fn main() {\n    caller();\n}\n";
+    fs::write(package.folder.join("src/main.rs"), program).unwrap();
+    let build = package.fata(&["build", "-q"]);
+    assert!(!build.status.success());
+    let said = said(&build);
+    assert!(
+        said.contains("nothing in it defines `getaddrinfo`"),
+        "{said}"
+    );
+    assert!(
+        said.contains("`calls::caller` calls `getaddrinfo`"),
+        "{said}"
+    );
+    assert!(!package.folder.join("dist").exists());
+}
+
+#[test]
+fn the_dns_template_is_built() {
+    let package = Package::new("resolver", "dns");
+    let text = stdout(&package.fata(&["describe", "-q", "--json"]));
+    let description: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(description["devices"][0]["name"], "service");
+    assert_eq!(description["devices"][0]["kind"], "net");
+}
