@@ -92,7 +92,7 @@ async fn connection(open: Open, mut stream: TcpStream) {
             Some(mut transfer) => {
                 match transfer.granted() {
                     Some(zone) => info!("{} transfers {}", stream.peer_addr(), zone.origin()),
-                    None => warn!("{} was refused a transfer", stream.peer_addr()),
+                    None => debug!("{} was refused a transfer", stream.peer_addr()),
                 }
                 let mut done = true;
                 while done && let Some(message) = shared.framed(|reply| transfer.next(reply)) {

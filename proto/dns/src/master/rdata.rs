@@ -29,6 +29,9 @@ use crate::{
     zone::Builder,
 };
 
+/// Bytes of data of a record at most: what a message holds beside header, question and owner.
+const MAX_DATA: usize = 65_000;
+
 /// Reads the data of a record of type `rtype` to the end of the entry, and adds it to `zone`.
 pub(super) fn read(
     zone: &mut Builder,
@@ -57,9 +60,12 @@ pub(super) fn read(
             fields.field(field)?;
         }
     }
-    let Ok(len) = u16::try_from(zone.data.len() - start - 2) else {
-        return Err(lexer.refuse(&first, "expected at most 65535 bytes of data from here"));
-    };
+    let len = zone.data.len() - start - 2;
+    if len > MAX_DATA {
+        let what = "expected at most 65000 bytes of data, so that a message can hold the record";
+        return Err(lexer.refuse(&first, what));
+    }
+    let len = len as u16;
     zone.data[start..start + 2].copy_from_slice(&len.to_ne_bytes());
     Ok(())
 }
