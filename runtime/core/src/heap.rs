@@ -2,7 +2,7 @@
 //! The heap: the `talc` allocator over the memory that the platform gives, with checks around it.
 //!
 //! With `--heap-checks` (the default) each block has guard words around it, a freed block is
-//! poisoned and held back for a while ([`guard`]), and a violation stops the image with a message:
+//! poisoned and held back for a while (`guard`), and a violation stops the image with a message:
 //! memory that is known to be damaged must not be computed with. Rust makes such damage rare; what
 //! unsafe code and C libraries in an image do is what this is for.
 

@@ -154,6 +154,10 @@ mod tests {
             assert_eq!(level(&rules, target), expected, "{target}");
         }
         assert_eq!(level(&[], "any"), LevelFilter::Off);
+        let mut backwards = rules;
+        backwards.reverse();
+        assert_eq!(level(&backwards, "tcp"), LevelFilter::Debug);
+        assert_eq!(level(&backwards, "tcp::state"), LevelFilter::Off);
     }
 
     #[test]

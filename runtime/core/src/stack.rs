@@ -87,6 +87,12 @@ fn find<'a>(line: &'a str, name: &str) -> Option<&'a str> {
     None
 }
 
+/// Forgets the division, for the next test.
+#[cfg(test)]
+pub(crate) fn reset() {
+    LOWEST.store(0, Ordering::Relaxed);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,6 +128,6 @@ mod tests {
         assert_eq!(bounds(), Some(0x2f_0000..0x30_0000));
         assert_eq!(divide(), 0x10_0000..0x2e_f000);
         session.with(|host| assert_eq!(host.guarded, [(0x2e_f000, 4096)]));
-        LOWEST.store(0, Ordering::Relaxed);
+        reset();
     }
 }

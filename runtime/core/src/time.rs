@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: ISC
 //! Clocks, sleeping and timeouts.
 //!
-//! Timers wait in an indexed heap ([`queue`]): setting, clearing and firing one costs O(log n) and,
+//! Timers wait in an indexed heap (`queue`): setting, clearing and firing one costs O(log n) and,
 //! once the heap has grown, no allocation.
 
 mod queue;

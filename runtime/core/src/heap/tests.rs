@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: ISC
 //! The heap: that it is one, and that its checks find what they are for.
 
-use core::{alloc::Layout, slice};
+use core::{
+    alloc::{GlobalAlloc, Layout},
+    slice,
+};
 use std::{boxed::Box, string::String, vec, vec::Vec};
 
-use super::{Guards, Manual, State, Talc, statistics};
+use super::{Guards, Heap, Manual, State, Talc, statistics};
 use crate::{console::Line, tests::Session};
 
 /// A heap over memory of its own.
@@ -172,6 +175,34 @@ fn growing_checks_and_keeps_the_guards() {
         unsafe { arena.state.resize(block, layout(24, 8), 500) };
     });
     assert!(message.contains("seen when it was resized"), "{message}");
+}
+
+#[test]
+fn a_heap_lays_itself_out_by_the_boot_arguments() {
+    for (line, checked) in [("", true), ("--heap-checks=false", false)] {
+        let session = Session::start();
+        let pages = vec![[0u64; 512]; 256].leak();
+        let start = (pages.as_ptr() as usize).next_multiple_of(4096);
+        let end = start + (255 << 12);
+        session.with(|host| {
+            host.memory = Some(start..end);
+            host.command_line = line;
+        });
+        let heap = Heap::new();
+        // SAFETY: not empty.
+        let block = unsafe { heap.alloc(layout(100, 8)) };
+        assert!(
+            (start..end - (128 << 10)).contains(&(block as usize)),
+            "not in the stack"
+        );
+        // SAFETY: the block is as allocated.
+        let block = unsafe { heap.realloc(block, layout(100, 8), 5000) };
+        // SAFETY: the block is as reallocated.
+        unsafe { heap.dealloc(block, layout(5000, 8)) };
+        assert_eq!(heap.with(|state| state.guards.is_some()), checked);
+        assert!(statistics().size > 512 << 10);
+        crate::stack::reset();
+    }
 }
 
 /// Allocates, fills, checks and frees at random, with and without checks.

@@ -5,6 +5,7 @@ use std::{
     cell::{Cell, RefCell},
     future::{pending, poll_fn},
     panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
     rc::Rc,
     task::{Poll, Waker},
     time::Duration,
@@ -25,13 +26,22 @@ const NIC: Handle = match Handle::new(1) {
     None => panic!(),
 };
 
+const DISK: Handle = match Handle::new(2) {
+    Some(handle) => handle,
+    None => panic!(),
+};
+
 /// Waits until the device has something and takes it, as a driver does.
 async fn receive() {
+    take(NIC).await;
+}
+
+async fn take(handle: Handle) {
     poll_fn(|cx| {
-        if with(|host| host.take(NIC)) {
+        if with(|host| host.take(handle)) {
             return Poll::Ready(());
         }
-        ready::register(NIC, cx);
+        ready::register(handle, cx);
         Poll::Pending
     })
     .await;
@@ -257,6 +267,37 @@ fn a_busy_device_starves_neither_timers_nor_tasks() {
         );
         driver.cancel();
         other.cancel();
+    });
+}
+
+#[test]
+fn a_device_wakes_all_that_wait_for_it_and_no_others() {
+    let session = Session::start();
+    session.with(|host| {
+        host.arrive(DISK, 1_000);
+        host.arrive(DISK, 1_000);
+        host.arrive(NIC, 2_000);
+    });
+    block_on(async {
+        let polls = Rc::new(Cell::new(0));
+        let polls_ = polls.clone();
+        let nic = spawn(async move {
+            let mut receive = pin!(receive());
+            poll_fn(|cx| {
+                polls_.set(polls_.get() + 1);
+                receive.as_mut().poll(cx)
+            })
+            .await;
+        });
+        let disks = [spawn(take(DISK)), spawn(take(DISK))];
+        for disk in disks {
+            disk.await;
+        }
+        assert_eq!(polls.get(), 1, "only its first");
+        assert_eq!(with(|host| host.clock), 1_000);
+        nic.await;
+        assert_eq!(polls.get(), 2);
+        assert_eq!(with(|host| host.clock), 2_000);
     });
 }
 
