@@ -113,9 +113,6 @@ fn sealed_arguments_stay() {
         described.contains("fata_runtime"),
         "no size by crate: {described}"
     );
-
-    let clean = package.fata(&["clean"]);
-    assert!(clean.status.success() && !package.folder.join("dist").exists());
 }
 
 #[test]

@@ -473,6 +473,28 @@ hint: `cargo fata configure` shows what is
 }
 
 #[test]
+fn clean_removes_what_was_built_and_nothing_else() {
+    let here = folder(&[
+        ("Cargo.toml", &manifest("dns", FATA)),
+        ("src/main.rs", ""),
+        ("Fata.toml", "not even = = TOML"),
+        ("dist/dns.spt", ""),
+        ("dist/other.spt", ""),
+        ("target/fata/symbols/dns.spt.debug", ""),
+        ("target/debug/dns", ""),
+    ]);
+    let there = |path: &str| here.path().join(path).exists();
+    fata(here.path())
+        .args(["clean", "--dry-run"])
+        .assert()
+        .success();
+    assert!(there("dist/dns.spt") && there("target/fata"));
+    fata(here.path()).arg("clean").assert().success();
+    assert!(!there("dist/dns.spt") && !there("target/fata"));
+    assert!(there("dist/other.spt") && there("target/debug/dns") && there("Fata.toml"));
+}
+
+#[test]
 fn every_shell_gets_completions() {
     let here = folder(&[]);
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
