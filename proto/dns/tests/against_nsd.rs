@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: ISC
-//! Every answer over two zones, compared with those of NSD serving the same files: code, flags, and
+//! Every answer over four zones, compared with those of NSD serving the same files: code, flags, and
 //! the records of each section as sets.
 //!
 //! Known to differ, by policy, and left out of the comparison:
@@ -36,11 +36,23 @@ const AXFR: u16 = 252;
 /// Types that are asked of names which have none of their own.
 const COMMON: [u16; 12] = [A, 2, 5, 6, 12, 15, 16, 28, 33, 39, 43, 65280];
 
+/// The zones of `examples/app/dns`, and two of which one is below the other.
+const ZONES: [&str; 4] = [
+    "../../examples/app/dns/zones/example.org.zone",
+    "../../examples/app/dns/zones/example.net.zone",
+    "tests/zones/example.com.zone",
+    "tests/zones/child.example.com.zone",
+];
+
 fn zones() -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/app/dns/zones");
-    ["example.org.zone", "example.net.zone"]
-        .map(|file| folder.join(file))
-        .to_vec()
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    ZONES.map(|file| folder.join(file)).to_vec()
+}
+
+/// Their names.
+fn origins() -> Vec<String> {
+    let name = |file: &PathBuf| file.file_stem()?.to_str().map(String::from);
+    zones().iter().filter_map(name).collect()
 }
 
 fn server(minimal: bool) -> Server {
@@ -58,7 +70,7 @@ fn server(minimal: bool) -> Server {
         minimal,
         ..Policy::default()
     };
-    Server::new(zones().iter().map(parse).collect(), policy).expect("two zones")
+    Server::new(zones().iter().map(parse).collect(), policy).expect("different zones")
 }
 
 /// The two servers, and what they disagree about.
@@ -174,8 +186,8 @@ impl Judge {
 
     fn finish(self, test: &str) {
         println!(
-            "{test}: {} answers compared, {} truncated",
-            self.asked, self.truncated
+            "{test}: {} answers compared, {} truncated, {} referrals short of glue",
+            self.asked, self.truncated, self.short_of_glue
         );
         let shown = self
             .disagreements
@@ -291,8 +303,8 @@ fn our_transfer(server: &Server, zone: &str) -> Vec<Record> {
 fn questions(server: &Server) -> (Vec<(String, Vec<u16>)>, Vec<String>) {
     let mut owners = Vec::new();
     let mut others = BTreeSet::new();
-    for zone in ["example.org", "example.net"] {
-        for (owner, types) in message::by_owner(&our_transfer(server, zone)) {
+    for zone in origins() {
+        for (owner, types) in message::by_owner(&our_transfer(server, &zone)) {
             if types.contains(&NSEC3) {
                 continue;
             }
@@ -414,7 +426,7 @@ fn transfers_are_those_of_nsd() {
     let Some(judge) = Judge::new("transfers_are_those_of_nsd", true) else {
         return;
     };
-    for zone in ["example.org", "example.net"] {
+    for zone in &origins() {
         let ours = our_transfer(&judge.server, zone);
         let mut stream = connect(judge.nsd.address);
         send(

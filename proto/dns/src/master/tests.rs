@@ -272,6 +272,7 @@ fn zones_that_contradict_themselves() {
         ("x CNAME a\nx CNAME b\n", "at most one CNAME"),
         ("x DNAME a\nx DNAME b\n", "at most one DNAME"),
         ("x DNAME a\nx NS b\n", "has no DNAME"),
+        ("x DNAME a\ny.x A 192.0.2.1\n", "below a DNAME"),
         ("@ SOA ns h 2 2 3 4 5\n", "one SOA"),
         ("x SOA ns h 2 2 3 4 5\n", "only at the apex"),
         ("@ DNSKEY 257 3 13 AQNR\n", "cannot serve DNSSEC"),

@@ -39,7 +39,7 @@ pub enum WarningKind {
     NoAddress,
     /// A name server, mail exchanger or service is an alias (RFC 2181 section 10.3).
     Alias,
-    /// Nobody sees the record, because the name is below a delegation or a DNAME.
+    /// Nobody sees the record, because the name is below a delegation.
     Hidden,
 }
 
@@ -63,7 +63,7 @@ impl fmt::Display for Warning {
             }
             WarningKind::Hidden => write!(
                 f,
-                "record of `{}` is hidden by the delegation or DNAME above it",
+                "record of `{}` is hidden by the delegation above it",
                 self.name
             ),
         }
@@ -117,10 +117,10 @@ pub(super) fn zone(
     }
     for set in records.chunk_by(|a, b| a.owner == b.owner && a.rtype == b.rtype) {
         let line = set.last().map_or(0, |record| record.line);
-        if let Some(what) = broken_rule(zone, set[0].owner, set[0].rtype) {
+        let broken = broken_rule(zone, set[0].owner, set[0].rtype);
+        if let Some(what) = broken.or_else(|| hidden(zone, &set[0], warnings)) {
             return Err(at(line, what, set[0].owner));
         }
-        hidden(zone, &set[0], warnings);
         targets(zone, set, warnings);
     }
     Ok(())
@@ -152,22 +152,22 @@ fn broken_rule(zone: &Zone, owner: u32, rtype: Type) -> Option<&'static str> {
     }
 }
 
-fn hidden(zone: &Zone, record: &Record, warnings: &mut Warnings) {
-    let Some(cut) = zone.cut(record.owner, true) else {
-        return;
-    };
-    let delegation = zone
-        .tree
-        .node(cut)
-        .is_some_and(|cut| cut.flags & DELEGATION != 0);
+/// Looks whether a cut hides a record. Below a delegation that is odd, below a DNAME forbidden (RFC
+/// 6672 section 2.4).
+fn hidden(zone: &Zone, record: &Record, warnings: &mut Warnings) -> Option<&'static str> {
+    let cut = zone.cut(record.owner, true)?;
+    if zone.tree.node(cut)?.flags & DELEGATION == 0 {
+        return Some("a name below a DNAME has no records");
+    }
     let belongs = match record.rtype {
         Type::A | Type::AAAA => true, // glue
         Type::NS | Type::DS | Type::NSEC | Type::RRSIG => cut == record.owner,
         _ => false,
     };
-    if !(delegation && belongs) {
+    if !belongs {
         warnings.add(&zone.tree, record.owner, record.line, WarningKind::Hidden);
     }
+    None
 }
 
 /// Looks at the hosts that an RRset names.
