@@ -43,14 +43,7 @@ const TFD_TIMER_ABSTIME: usize = 1;
 /// Whatever memory call `number` reads or writes by these arguments is valid for that, and no Rust
 /// reference says otherwise.
 #[inline(always)]
-unsafe fn call(
-    number: usize,
-    a: usize,
-    b: usize,
-    c: usize,
-    d: usize,
-    e: usize,
-) -> Result<usize, Errno> {
+unsafe fn call(number: usize, [a, b, c, d, e]: [usize; 5]) -> Result<usize, Errno> {
     let result: isize;
     // SAFETY: 1. the kernel changes no register but `rax`, `rcx` and `r11`, which are declared, and
     // leaves the stack and its red zone alone; 2. what it does to memory is the caller's promise,
@@ -79,32 +72,16 @@ unsafe fn call(
 
 /// `read(fd, ..)`; the filter allows the descriptors of network devices.
 pub(crate) fn read(fd: i32, into: &mut [u8]) -> Result<usize, Errno> {
+    let address = into.as_mut_ptr().expose_provenance();
     // SAFETY: the kernel writes at most `into.len()` bytes to `into`, which is ours to write.
-    unsafe {
-        call(
-            READ,
-            fd as usize,
-            into.as_mut_ptr().expose_provenance(),
-            into.len(),
-            0,
-            0,
-        )
-    }
+    unsafe { call(READ, [fd as usize, address, into.len(), 0, 0]) }
 }
 
 /// `write(fd, ..)`; the filter allows the console and network devices.
 pub(crate) fn write(fd: i32, bytes: &[u8]) -> Result<usize, Errno> {
+    let address = bytes.as_ptr().expose_provenance();
     // SAFETY: the kernel only reads `bytes`.
-    unsafe {
-        call(
-            WRITE,
-            fd as usize,
-            bytes.as_ptr().expose_provenance(),
-            bytes.len(),
-            0,
-            0,
-        )
-    }
+    unsafe { call(WRITE, [fd as usize, address, bytes.len(), 0, 0]) }
 }
 
 /// `pread64`; the filter allows block devices, one block inside the device, or what the offer says.
@@ -112,23 +89,10 @@ pub(crate) fn write(fd: i32, bytes: &[u8]) -> Result<usize, Errno> {
 /// # Safety
 ///
 /// `into..into + len` is valid for writes and nothing else refers to it.
-pub(crate) unsafe fn pread(
-    fd: i32,
-    into: *mut u8,
-    len: usize,
-    offset: u64,
-) -> Result<usize, Errno> {
+pub(crate) unsafe fn pread(fd: i32, into: *mut u8, len: usize, at: u64) -> Result<usize, Errno> {
+    let address = into.expose_provenance();
     // SAFETY: the kernel writes at most `len` bytes to `into`, which the caller vouches for.
-    unsafe {
-        call(
-            PREAD64,
-            fd as usize,
-            into.expose_provenance(),
-            len,
-            offset as usize,
-            0,
-        )
-    }
+    unsafe { call(PREAD64, [fd as usize, address, len, at as usize, 0]) }
 }
 
 /// `pwrite64`; the filter allows what it allows for [`pread`].
@@ -136,29 +100,16 @@ pub(crate) unsafe fn pread(
 /// # Safety
 ///
 /// `from..from + len` is valid for reads and nothing writes to it.
-pub(crate) unsafe fn pwrite(
-    fd: i32,
-    from: *const u8,
-    len: usize,
-    offset: u64,
-) -> Result<usize, Errno> {
+pub(crate) unsafe fn pwrite(fd: i32, from: *const u8, len: usize, at: u64) -> Result<usize, Errno> {
+    let address = from.expose_provenance();
     // SAFETY: the kernel reads at most `len` bytes from `from`, which the caller vouches for.
-    unsafe {
-        call(
-            PWRITE64,
-            fd as usize,
-            from.expose_provenance(),
-            len,
-            offset as usize,
-            0,
-        )
-    }
+    unsafe { call(PWRITE64, [fd as usize, address, len, at as usize, 0]) }
 }
 
 /// `fdatasync(fd)`; only where `OFFER_FLUSH` is offered.
 pub(crate) fn fdatasync(fd: i32) -> Result<usize, Errno> {
     // SAFETY: no memory is involved.
-    unsafe { call(FDATASYNC, fd as usize, 0, 0, 0, 0) }
+    unsafe { call(FDATASYNC, [fd as usize, 0, 0, 0, 0]) }
 }
 
 /// `mprotect(start, len, PROT_NONE)`; only where `OFFER_GUARD` is offered.
@@ -168,23 +119,15 @@ pub(crate) fn fdatasync(fd: i32) -> Result<usize, Errno> {
 /// Nothing accesses `start..start + len` ever after.
 pub(crate) unsafe fn protect_none(start: usize, len: usize) -> Result<usize, Errno> {
     // SAFETY: the kernel accesses no memory of ours; that nobody else does is the caller's promise.
-    unsafe { call(MPROTECT, start, len, PROT_NONE, 0, 0) }
+    unsafe { call(MPROTECT, [start, len, PROT_NONE, 0, 0]) }
 }
 
 /// `clock_gettime(clock)` in nanoseconds; the filter allows the two clocks above.
 pub(crate) fn clock_gettime(clock: usize) -> u64 {
     let mut time = Timespec::default();
+    let address = (&raw mut time).expose_provenance();
     // SAFETY: the kernel writes one `struct timespec` to `time`. It cannot fail for these clocks.
-    let _ = unsafe {
-        call(
-            CLOCK_GETTIME,
-            clock,
-            (&raw mut time).expose_provenance(),
-            0,
-            0,
-            0,
-        )
-    };
+    let _ = unsafe { call(CLOCK_GETTIME, [clock, address, 0, 0, 0]) };
     time.seconds * 1_000_000_000 + time.nanoseconds
 }
 
@@ -192,50 +135,33 @@ pub(crate) fn clock_gettime(clock: usize) -> u64 {
 pub(crate) fn exit_group(status: u8) -> ! {
     loop {
         // SAFETY: no memory is involved, and nothing runs afterwards.
-        let _ = unsafe { call(EXIT_GROUP, status as usize, 0, 0, 0, 0) };
+        let _ = unsafe { call(EXIT_GROUP, [status as usize, 0, 0, 0, 0]) };
     }
 }
 
 /// `timerfd_settime(fd, TFD_TIMER_ABSTIME, ..)`: the timer fires once at `nanoseconds` of the
 /// monotonic clock, or never if zero; what fired before is forgotten. The filter pins `fd`.
 pub(crate) fn timerfd_settime(fd: i32, nanoseconds: u64) {
-    let time = [
-        Timespec::default(),
-        Timespec {
-            seconds: nanoseconds / 1_000_000_000,
-            nanoseconds: nanoseconds % 1_000_000_000,
-        },
-    ];
-    // SAFETY: the kernel reads one `struct itimerspec` (interval, value) from `time` and, with a
-    // null fourth argument, writes nothing.
-    let _ = unsafe {
-        call(
-            TIMERFD_SETTIME,
-            fd as usize,
-            TFD_TIMER_ABSTIME,
-            time.as_ptr().expose_provenance(),
-            0,
-            0,
-        )
+    let value = Timespec {
+        seconds: nanoseconds / 1_000_000_000,
+        nanoseconds: nanoseconds % 1_000_000_000,
     };
+    // A `struct itimerspec`: interval, value.
+    let time = [Timespec::default(), value];
+    let address = time.as_ptr().expose_provenance();
+    let arguments = [fd as usize, TFD_TIMER_ABSTIME, address, 0, 0];
+    // SAFETY: the kernel reads `time` and, with a null fourth argument, writes nothing.
+    let _ = unsafe { call(TIMERFD_SETTIME, arguments) };
 }
 
 /// `epoll_pwait(fd, ..)` without a signal mask; `timeout` in milliseconds, -1 for ever. The filter
 /// pins `fd`. Returns how many events were written; an interruption counts as none.
 pub(crate) fn epoll_wait(fd: i32, events: &mut [EpollEvent], timeout: i32) -> usize {
+    let address = events.as_mut_ptr().expose_provenance();
+    let arguments = [fd as usize, address, events.len(), timeout as usize, 0];
     // SAFETY: the kernel writes at most `events.len()` events, for which all bytes are valid; the
     // null fifth argument is the signal mask.
-    let result = unsafe {
-        call(
-            EPOLL_PWAIT,
-            fd as usize,
-            events.as_mut_ptr().expose_provenance(),
-            events.len(),
-            timeout as usize,
-            0,
-        )
-    };
-    result.unwrap_or(0)
+    unsafe { call(EPOLL_PWAIT, arguments) }.unwrap_or(0)
 }
 
 /// `struct timespec`.
