@@ -7,9 +7,7 @@
 
 use object::{
     LittleEndian, U16, U32, U64,
-    elf::{
-        FileHeader64, PT_LOAD, SHF_ALLOC, SHT_NOBITS, SHT_STRTAB, SectionHeader64, SymbolSection,
-    },
+    elf::{FileHeader64, SHF_ALLOC, SHT_NOBITS, SHT_STRTAB, SectionHeader64, SymbolSection},
     pod::{bytes_of, from_bytes},
     read::elf::{FileHeader, ProgramHeader, SectionHeader},
 };
@@ -63,12 +61,12 @@ pub fn strip(data: &[u8]) -> Result<Vec<u8>, ImageError> {
     Ok(image)
 }
 
-/// End of the last byte that is loaded, or of the program headers.
+/// End of the last byte that a program header speaks of, or of these headers.
 fn loaded_end(header: &FileHeader64<LittleEndian>, data: &[u8]) -> Result<usize, ImageError> {
     let bad = |error: object::Error| ImageError::Elf(error.to_string());
     let programs = header.program_headers(ENDIAN, data).map_err(bad)?;
     let mut end = header.e_phoff(ENDIAN) + size_of_val(programs) as u64;
-    for program in programs.iter().filter(|p| p.p_type(ENDIAN) == PT_LOAD) {
+    for program in programs {
         let (offset, size) = program.file_range(ENDIAN);
         end = end.max(offset.saturating_add(size));
     }

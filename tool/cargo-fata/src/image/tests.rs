@@ -120,6 +120,46 @@ fn notes(image: u64) -> Vec<Vec<u8>> {
     ]
 }
 
+/// Adds sections to an image: its text, symbols for it, and their names.
+fn with_sections(mut file: Vec<u8>) -> Vec<u8> {
+    const NAMES: &[u8] = b"\0.text\0.symtab\0.strtab\0";
+    const STRINGS: &[u8] = b"\0_ZN4core3fmt3pad17h0123456789abcdefE\0missing\0";
+    let symbol = |name: u32, kind: u8, section: u16, size: u64| {
+        let mut bytes = name.to_le_bytes().to_vec();
+        bytes.extend([kind, 0]);
+        bytes.extend(section.to_le_bytes());
+        bytes.extend([BASE, size].iter().flat_map(|word| word.to_le_bytes()));
+        bytes
+    };
+    let symbols = [
+        symbol(0, 0, 0, 0),
+        symbol(1, 0x12, 1, 16),
+        symbol(38, 0x10, 0, 0),
+    ]
+    .concat();
+    let strings = file.len() as u64;
+    file.extend_from_slice(STRINGS);
+    let table = file.len() as u64;
+    file.extend_from_slice(&symbols);
+    let names = file.len() as u64;
+    file.extend_from_slice(NAMES);
+    let headers = file.len() as u64;
+    // Name, type, flags, offset, size, link, bytes of an entry.
+    for [name, kind, flags, offset, size, link, entry] in [
+        [0; 7],
+        [1, 1, 2, 64, 16, 0, 0],
+        [7, 2, 0, table, symbols.len() as u64, 3, 24],
+        [15, 3, 0, strings, STRINGS.len() as u64, 0, 0],
+        [15, 3, 0, names, NAMES.len() as u64, 0, 0],
+    ] {
+        let words = [name | kind << 32, flags, BASE, offset, size, link, 1, entry];
+        file.extend(words.iter().flat_map(|word| word.to_le_bytes()));
+    }
+    file[40..48].copy_from_slice(&headers.to_le_bytes());
+    file[60..64].copy_from_slice(&[5, 0, 4, 0]);
+    file
+}
+
 /// A whole image.
 pub(crate) fn whole() -> Vec<u8> {
     let mut content = Content::default();
@@ -129,7 +169,28 @@ pub(crate) fn whole() -> Vec<u8> {
     let prefixed = content.tree("second", [port, 1], &[leaf]);
     let root = content.tree("", [logs, 1], &[leaf, prefixed]);
     let image = content.image(root);
-    elf(&content, &notes(image))
+    with_sections(elf(&content, &notes(image)))
+}
+
+#[test]
+fn symbols_and_sections_are_read_and_stripped() {
+    let data = whole();
+    let elf = Elf::parse(&data).unwrap();
+    assert_eq!(elf.undefined(), (vec!["missing".to_owned()], false));
+    let symbols = symbols::Symbols::read(&elf).unwrap();
+    assert_eq!(symbols.by_crate(), [("core".to_owned(), 16)]);
+    assert_eq!(
+        symbols.function(BASE + 15).as_deref(),
+        Some("core::fmt::pad")
+    );
+
+    let stripped = strip::strip(&data).unwrap();
+    let image = Elf::parse(&stripped).unwrap();
+    assert!(symbols::Symbols::read(&image).unwrap().is_empty());
+    assert_eq!(image.sections, elf.sections);
+    assert_eq!(image.sections[0].name, ".text");
+    assert_eq!(About::read(&image), About::read(&elf));
+    assert!(stripped.len() < data.len());
 }
 
 #[test]
