@@ -2,8 +2,8 @@
 //! Guard words around blocks, and a quarantine for freed ones.
 //!
 //! ```text
-//!  ... padding | size | canary | the block ... | canary
-//!              16 bytes, aligned               8 bytes, wherever the block ends
+//!  padding | canary | the block ... | canary
+//!            8 bytes                  8 bytes, wherever the block ends
 //! ```
 //!
 //! The canaries are made of a secret, the block's address and its size, so an overflow cannot
@@ -30,7 +30,7 @@ const POISONED: usize = 1024;
 /// Freed blocks held back at most, so 32 KiB and a little.
 const HELD: usize = 32;
 /// Bytes before a block, where its alignment needs no more.
-const FRONT: usize = 16;
+const FRONT: usize = 8;
 /// Bytes after a block.
 const BACK: usize = 8;
 
@@ -192,8 +192,8 @@ impl Guards {
     /// `FRONT` bytes before the block and `BACK` bytes after it are ours to write.
     unsafe fn guard(&self, block: NonNull<u8>, size: usize, mark: Mark) {
         let canary = self.canary(block, size, mark);
-        // SAFETY: by the caller's promise; a block is aligned to 16 at least.
-        unsafe { front(block).write([size as u64, canary]) };
+        // SAFETY: by the caller's promise; what holds it is aligned to 8 at least.
+        unsafe { front(block).write(canary) };
         // SAFETY: by the caller's promise.
         unsafe { back(block, size).write_unaligned(canary) };
     }
@@ -205,14 +205,12 @@ impl Guards {
     /// `FRONT` bytes before the block are readable, and if they are as written, so is the rest.
     unsafe fn check(&self, block: NonNull<u8>, size: usize, mark: Mark, when: &str) {
         // SAFETY: by the caller's promise.
-        let [noted, front] = unsafe { front(block).read() };
-        if front != self.canary(block, size, mark) || noted != size as u64 {
+        let front = unsafe { front(block).read() };
+        if front != self.canary(block, size, mark) {
             let what = if mark == Mark::Used && front == self.canary(block, size, Mark::Freed) {
                 "was freed before"
-            } else if noted != size as u64 && front == self.canary(block, noted as usize, mark) {
-                "has another size than it was allocated with"
             } else {
-                "was overwritten before its start, or is not of this heap"
+                "was overwritten before its start, or has another size, or is not of this heap"
             };
             damaged(block, size, what, when);
         }
@@ -224,8 +222,8 @@ impl Guards {
     }
 }
 
-/// The size and the canary before a block.
-fn front(block: NonNull<u8>) -> *mut [u64; 2] {
+/// The canary before a block.
+fn front(block: NonNull<u8>) -> *mut u64 {
     block.as_ptr().wrapping_sub(FRONT).cast()
 }
 

@@ -90,7 +90,7 @@ fn an_overflow_is_found() {
 
 #[test]
 fn an_underflow_is_found() {
-    for offset in [-1, -8, -9, -16] {
+    for offset in [-1, -4, -8] {
         let message = told(|arena, block| {
             poke(block, offset);
             arena.free(block, 24, 8);
@@ -119,10 +119,7 @@ fn freeing_with_another_size_is_found() {
         let block = arena.alloc(24, 8);
         arena.free(block, 32, 8);
     });
-    assert!(
-        console.contains("has another size than it was allocated with"),
-        "{console}"
-    );
+    assert!(console.contains("or has another size"), "{console}");
 }
 
 #[test]
