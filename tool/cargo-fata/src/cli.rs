@@ -81,6 +81,9 @@ pub fn main(mut args: Vec<OsString>) -> ExitCode {
     if args.get(1).is_some_and(|arg| arg == run::TENDER) {
         return run::become_tender(args.split_off(2));
     }
+    if args.get(1).is_some_and(|arg| arg == run::PROGRAM) {
+        return run::become_program(args.split_off(2));
+    }
     // Cargo runs `cargo-fata fata ...` for `cargo fata ...`.
     if args.get(1).is_some_and(|arg| arg == "fata") {
         args.remove(1);

@@ -8,7 +8,7 @@
 use std::{
     ffi::OsString,
     fs,
-    os::unix::process::ExitStatusExt,
+    os::unix::process::{CommandExt, ExitStatusExt},
     path::{Path, PathBuf},
     process::{Child, Command, ExitCode, ExitStatus, Stdio},
 };
@@ -58,6 +58,9 @@ pub struct Run {
     build: BuildFlags,
 }
 
+/// First word of a command line that makes the tool an ordinary program.
+pub const PROGRAM: &str = "__program";
+
 /// Something to start.
 struct Start {
     command: Command,
@@ -66,9 +69,23 @@ struct Start {
 
 /// Becomes the tender that `args` are for.
 pub fn become_tender(args: Vec<OsString>) -> ExitCode {
-    // The unikernel must not outlive the tool, however that ends. A failure means only that it may.
-    let _ = set_parent_process_death_signal(Some(Signal::KILL));
+    end_with_parent();
     fata_spt::main(args)
+}
+
+/// Becomes the program that `args` begin with.
+pub fn become_program(args: Vec<OsString>) -> ExitCode {
+    end_with_parent();
+    let mut args = args.into_iter();
+    let program = args.next().unwrap_or_default();
+    let error = Command::new(&program).args(args).exec();
+    eprintln!("error: cannot start `{}`: {error}", program.display());
+    ExitCode::FAILURE
+}
+
+/// A unikernel must not outlive the tool, however that ends. A failure means only that it may.
+fn end_with_parent() {
+    let _ = set_parent_process_death_signal(Some(Signal::KILL));
 }
 
 impl Run {
@@ -85,7 +102,7 @@ impl Run {
         devices.apply(&self.devices);
         let built = build::build(&project, &self.build, None, output)?;
         let start = match target {
-            Target::Unix => plain(&built.file, &devices),
+            Target::Unix => plain(&built.file, &devices)?,
             Target::Spt => sealed(&built.file, Some(built.symbols), devices, output)?,
         };
         if let Some(attempt) = &project.config.r#try {
@@ -122,24 +139,27 @@ fn sealed(
     let data = fs::read(image).with_context(|| format!("cannot read `{}`", image.display()))?;
     let elf = Elf::parse(&data).with_context(|| format!("cannot run `{}`", image.display()))?;
     attach_all(&elf, &mut devices, output)?;
-    let tool = std::env::current_exe().context("cannot tell where the tool is")?;
-    let mut command = Command::new(tool);
-    command
-        .arg(TENDER)
-        .args(devices.options())
-        .arg("--")
-        .arg(image);
+    let mut command = itself(TENDER)?;
+    command.args(devices.options()).arg("--").arg(image);
     Ok(Start { command, symbols })
 }
 
 /// An ordinary process, which is its own tender.
-fn plain(program: &Path, devices: &Devices) -> Start {
-    let mut command = Command::new(program);
-    command.args(devices.options()).arg("--");
-    Start {
+fn plain(program: &Path, devices: &Devices) -> anyhow::Result<Start> {
+    let mut command = itself(PROGRAM)?;
+    command.arg(program).args(devices.options()).arg("--");
+    Ok(Start {
         command,
         symbols: None,
-    }
+    })
+}
+
+/// This program again, to become what `role` says.
+fn itself(role: &str) -> anyhow::Result<Command> {
+    let tool = std::env::current_exe().context("cannot tell where the tool is")?;
+    let mut command = Command::new(tool);
+    command.arg(role);
+    Ok(command)
 }
 
 /// Gives a user-mode network to every network device without one, and names disks that lack a file.
