@@ -127,8 +127,16 @@ fn seal(package: &str, image: &Path) -> Result<bool> {
         .success())
 }
 
+/// The package of a unikernel of the tests, or else of an example.
 fn package(unikernel: &str) -> String {
-    format!("test-{unikernel}")
+    match workspace::root()
+        .join("tests/unikernels")
+        .join(unikernel)
+        .is_dir()
+    {
+        true => format!("test-{unikernel}"),
+        false => unikernel.to_owned(),
+    }
 }
 
 fn plain(unikernel: &str) -> PathBuf {

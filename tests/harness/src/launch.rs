@@ -181,6 +181,16 @@ impl Running {
         }
     }
 
+    /// Ends it, for its output.
+    ///
+    /// # Errors
+    ///
+    /// If its end cannot be told.
+    pub fn stop(mut self) -> Result<Outcome, Ending> {
+        self.end();
+        self.wait()
+    }
+
     fn end(&mut self) {
         // It is our own child and was not waited for, so the id is still its own.
         let _ = self.child.kill();

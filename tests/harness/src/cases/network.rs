@@ -1,13 +1,20 @@
 // SPDX-License-Identifier: ISC
 //! Rows about network devices: floods of pings, in a network that they cannot leave.
 
-use std::time::Duration;
+use std::{
+    io::{self, Read, Write},
+    net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket},
+    thread,
+    time::{Duration, Instant},
+};
 
 use super::Lab;
 use crate::{
     launch::Running,
     namespace::Namespace,
     outcome::{Check, Ending, Outcome},
+    platform::Platform,
+    workspace,
 };
 
 /// Echo requests that must be answered.
@@ -63,4 +70,110 @@ fn flood(namespace: &Namespace, to: &str) -> Result<Running, Ending> {
 
 fn answered(ping: &Outcome) -> Check {
     ping.exits(0)
+}
+
+/// Without root: DHCP, and datagrams and a stream through forwarded ports.
+pub(super) fn user(lab: &Lab) -> Check {
+    lab.not_on(Platform::Solo5Spt, "the stock tender has no user network")?;
+    let failed = |error: io::Error| Ending::Failed(format!("cannot talk to the image: {error}"));
+    let port = free_port().map_err(failed)?;
+    let launch = lab
+        .launch()
+        .net("service", &format!("user,udp:{port}:7,tcp:{port}:7"));
+    let image = launch.start(None)?;
+    let talk = || -> io::Result<()> {
+        let peer = UdpSocket::bind("127.0.0.1:0")?;
+        peer.connect(("127.0.0.1", port))?;
+        peer.set_read_timeout(Some(Duration::from_millis(100)))?;
+        exchange(&peer, &[1; 1472])?;
+        stream(SocketAddr::from(([127, 0, 0, 1], port)))?;
+        exchange(&peer, b"stop")
+    };
+    if let Err(error) = talk() {
+        return image.stop()?.fails(&format!("an echo: {error}"));
+    }
+    image.wait()?.success()
+}
+
+fn free_port() -> io::Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
+/// Sends a datagram until it comes back.
+fn exchange(peer: &UdpSocket, data: &[u8]) -> io::Result<()> {
+    let start = Instant::now();
+    let mut buffer = [0; 2000];
+    loop {
+        // The port may not be open yet, or nobody behind it.
+        let answer = peer.send(data).and_then(|_| peer.recv(&mut buffer));
+        match answer {
+            Ok(length) if buffer[..length] == *data => return Ok(()),
+            Err(error) if start.elapsed() > LIMIT => return Err(error),
+            Ok(_) | Err(_) => thread::sleep(Duration::from_millis(5)),
+        }
+    }
+}
+
+/// Sends a megabyte while the same comes back.
+fn stream(to: SocketAddr) -> io::Result<()> {
+    let data: Vec<u8> = (0..1_u32 << 20).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let mut stream = TcpStream::connect(to)?;
+    stream.set_read_timeout(Some(LIMIT))?;
+    let mut writer = stream.try_clone()?;
+    let sent = data.clone();
+    let writer = thread::spawn(move || {
+        writer.write_all(&sent)?;
+        writer.shutdown(Shutdown::Write)
+    });
+    let mut received = Vec::new();
+    stream.read_to_end(&mut received)?;
+    let finished = writer
+        .join()
+        .map_err(|_| io::Error::other("the writer panicked"));
+    finished??;
+    match received == data {
+        true => Ok(()),
+        false => Err(io::Error::other("the stream came back changed")),
+    }
+}
+
+/// The DNS server of the examples answers `dig` over UDP and TCP, and hands out a zone.
+pub(super) fn dns(lab: &Lab) -> Check {
+    if workspace::on_path("dig").is_none() {
+        return Err(Ending::Skipped("`dig` is not installed".to_owned()));
+    }
+    let namespace = Namespace::new()?;
+    namespace.tap("tap0", "10.0.0.1/24", 1500)?;
+    let launch = lab
+        .launch()
+        .net("service", "tap0")
+        .argument("--ipv4=10.0.0.2/24");
+    let image = launch
+        .argument("--allow-transfer=10.0.0.1")
+        .start(Some(&namespace))?;
+    let judge = || -> Check {
+        let dig = "dig @10.0.0.2 +tries=10 +time=1 +noall +answer";
+        let answer = namespace.run(&format!("{dig} www.example.org A"))?;
+        answer.says("192.0.2.80")?;
+        answer.says("CNAME")?;
+        namespace
+            .run(&format!("{dig} +tcp example.org MX"))?
+            .says("mx2.example.net.")?;
+        let none = format!("{dig} +comments nobody.example.org A");
+        namespace.run(&none)?.says("status: NXDOMAIN")?;
+        let zone = namespace.run(&format!("{dig} example.net AXFR"))?;
+        let soas = zone
+            .output
+            .lines()
+            .filter(|line| line.contains("SOA"))
+            .count();
+        if soas < 2 || zone.output.lines().count() < 200 {
+            return zone.fails("a whole zone between two SOA records");
+        }
+        Ok(())
+    };
+    match judge() {
+        Err(Ending::Failed(how)) => image.stop()?.fails(&format!("answers; {how}")),
+        other => other,
+    }
 }
