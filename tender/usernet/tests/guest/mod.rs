@@ -175,8 +175,7 @@ fn endpoint(address: SocketAddr) -> IpEndpoint {
 }
 
 fn address(endpoint: IpEndpoint) -> SocketAddr {
-    let smoltcp::wire::IpAddress::Ipv4(ip) = endpoint.addr;
-    SocketAddr::from((ip, endpoint.port))
+    SocketAddr::new(endpoint.addr.into(), endpoint.port)
 }
 
 impl Wire {
