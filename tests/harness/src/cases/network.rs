@@ -116,7 +116,9 @@ fn exchange(peer: &UdpSocket, data: &[u8]) -> io::Result<()> {
 
 /// Sends a megabyte while the same comes back.
 fn stream(to: SocketAddr) -> io::Result<()> {
-    let data: Vec<u8> = (0..1_u32 << 20).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let data: Vec<u8> = (0..1_u32 << 20)
+        .map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8)
+        .collect();
     let mut stream = TcpStream::connect(to)?;
     stream.set_read_timeout(Some(LIMIT))?;
     let mut writer = stream.try_clone()?;
