@@ -25,7 +25,7 @@ use rustix::{
     net::{AddressFamily, SocketFlags, SocketType},
 };
 use smoltcp::{
-    iface::{self, Interface, SocketSet},
+    iface::{self, Interface, PollResult, SocketSet},
     socket::tcp,
     time::Instant,
     wire::{HardwareAddress, IpCidr, IpEndpoint},
@@ -296,8 +296,12 @@ impl Connections {
         }
         let now = self.now();
         let mut wire = Wire::new(guest, None);
-        self.interface
-            .poll_egress(now, &mut wire, &mut self.sockets);
+        // A segment of each connection at a time, until windows are full or the guest is behind.
+        while self
+            .interface
+            .poll_egress(now, &mut wire, &mut self.sockets)
+            != PollResult::None
+        {}
         for slot in 0..self.flows.len() {
             if let Some(flow) = &self.flows[slot]
                 && flow.is_over(&self.sockets)
