@@ -2,12 +2,16 @@
 //! How cargo is to be called, target by target: the stable toolchain as it is, with rustc's own
 //! linker, the target's linker script, and nothing of the host's C library.
 
-use std::{fs, path::Path, process::Command};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::Context;
 use fata_abi::spt;
 
-use super::BuildFlags;
+use super::{BuildFlags, toolchain};
 use crate::{
     config::Optimize,
     project::{Project, cargo},
@@ -73,7 +77,7 @@ pub fn spt(project: &Project, flags: &BuildFlags) -> anyhow::Result<Command> {
     // that build scripts, which share the triple, are not linked like images.
     command.env(
         "CARGO_ENCODED_RUSTFLAGS",
-        rustflags(&script, &libraries).join("\x1f"),
+        rustflags(project, optimize, &script, &libraries)?.join("\x1f"),
     );
     Ok(command)
 }
@@ -87,12 +91,31 @@ fn level(optimize: Optimize) -> &'static str {
     }
 }
 
-fn rustflags(script: &Path, libraries: &Path) -> Vec<String> {
+/// What makes an image smaller than the profile alone does, by 5 %.
+const SMALLER: [&str; 3] = [
+    // Functions of the same code become one; a backtrace may name the twin.
+    "-Clink-arg=--icf=all",
+    // Calls what several functions repeat. Only straight code moves, never a call, so that
+    // backtraces stay as they are.
+    "-Cllvm-args=-enable-machine-outliner=always",
+    // Half of what a function may have to be copied into its callers at level `s`.
+    "-Cllvm-args=-inline-threshold=25",
+];
+
+fn rustflags(
+    project: &Project,
+    optimize: Optimize,
+    script: &Path,
+    libraries: &Path,
+) -> anyhow::Result<Vec<String>> {
     let mut flags: Vec<String> = [
         "--cfg",
         "fata_platform=\"spt\"",
         "--cfg",
         "getrandom_backend=\"custom\"",
+        // Random numbers are wanted in tens of bytes: code for wide registers is never worth it.
+        "--cfg",
+        "chacha20_backend=\"soft\"",
         "-Clinker=rust-lld",
         "-Clinker-flavor=ld.lld",
         "-Crelocation-model=static",
@@ -103,9 +126,51 @@ fn rustflags(script: &Path, libraries: &Path) -> Vec<String> {
     ]
     .map(str::to_owned)
     .into();
+    if optimize == Optimize::Size {
+        flags.extend(SMALLER.map(str::to_owned));
+    }
+    for (from, to) in renamed(&project.folder)? {
+        flags.push(format!("--remap-path-prefix={}={to}", from.display()));
+    }
     flags.push(format!("-Clink-arg=-T{}", script.display()));
     flags.push(format!("-Lnative={}", libraries.display()));
-    flags
+    Ok(flags)
+}
+
+/// Folders of this machine that would get into images with the place of each panic, and what is
+/// written instead: images are to be the same wherever they are built, and small.
+fn renamed(folder: &Path) -> anyhow::Result<Vec<(PathBuf, String)>> {
+    let mut renamed = Vec::new();
+    let cargo_home = env::var_os("CARGO_HOME").map(PathBuf::from);
+    if let Some(home) = cargo_home.or_else(|| Some(env::home_dir()?.join(".cargo"))) {
+        let mut sources = vec![home.join("git/checkouts")];
+        // One folder a registry, whose name depends on the machine; none before the first download.
+        for entry in fs::read_dir(home.join("registry/src"))
+            .into_iter()
+            .flatten()
+        {
+            sources.push(
+                entry
+                    .context("cannot read cargo's folder of sources")?
+                    .path(),
+            );
+        }
+        sources.sort();
+        renamed.extend(
+            sources
+                .into_iter()
+                .map(|source| (source.join(""), String::new())),
+        );
+    }
+    // The sources of the standard library, where they are installed.
+    let sysroot = toolchain::ask(folder, &["--print", "sysroot"])?;
+    let version = toolchain::ask(folder, &["-vV"])?;
+    let mut lines = version.lines();
+    if let Some(hash) = lines.find_map(|line| line.strip_prefix("commit-hash: ")) {
+        let sources = Path::new(sysroot.trim()).join("lib/rustlib/src/rust");
+        renamed.push((sources, format!("/rustc/{hash}")));
+    }
+    Ok(renamed)
 }
 
 fn common(project: &Project, flags: &BuildFlags) -> Command {

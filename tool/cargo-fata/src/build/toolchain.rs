@@ -51,7 +51,8 @@ pub fn check(folder: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn ask(folder: &Path, arguments: &[&str]) -> anyhow::Result<String> {
+/// What `rustc` prints when called with `arguments` in `folder`.
+pub fn ask(folder: &Path, arguments: &[&str]) -> anyhow::Result<String> {
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let output = Command::new(rustc)
         .args(arguments)
