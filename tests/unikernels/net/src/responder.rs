@@ -9,12 +9,23 @@ const ETHERNET: usize = 14;
 const ARP: [u8; 2] = [8, 6];
 const IPV4: [u8; 2] = [8, 0];
 
-/// Answers for `address` until `count` echo requests were answered.
+/// How long it must be quiet before nobody asks any more.
+const QUIET: Duration = Duration::from_millis(300);
+
+/// Answers for `address` until `count` echo requests were answered and no more come: the peer asks
+/// again for an answer that its own queues have lost.
 pub(crate) async fn answer(nic: &mut Nic, address: [u8; 4], count: u32) -> Result<(), Error> {
     let mac = nic.info().mac;
     let mut answered = 0;
-    while answered < count {
-        let mut frame = nic.receive().await?;
+    loop {
+        let mut frame = if answered < count {
+            nic.receive().await?
+        } else {
+            match timeout(QUIET, nic.receive()).await {
+                Ok(frame) => frame?,
+                Err(_) => return Ok(()),
+            }
+        };
         let is_echo = echo(&mut frame, address);
         if is_echo || arp(&mut frame, address, mac) {
             let (to, rest) = frame.split_at_mut(6);
@@ -26,7 +37,6 @@ pub(crate) async fn answer(nic: &mut Nic, address: [u8; 4], count: u32) -> Resul
             answered += u32::from(is_echo);
         }
     }
-    Ok(())
 }
 
 /// Turns a question for `address` into its answer.
