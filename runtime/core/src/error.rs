@@ -2,33 +2,40 @@
 //! One error type for programs, into which any other turns with `?`.
 
 use alloc::{boxed::Box, string::String};
-use core::fmt;
+use core::{any::Any, fmt};
 
 /// Any error, with what was being done when it came up. Prints as `outer: inner: innermost`.
-pub struct Error(Box<dyn core::error::Error>);
+pub struct Error(Box<dyn Cause>);
+
+/// What is asked of an error in a box. A box of `core::error::Error` would bring its `Debug` into
+/// the image too, which nobody calls, and with it several kilobytes of what `Debug` is made of.
+trait Cause {
+    /// Prints the error, and the errors behind it.
+    fn tell(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result;
+    /// The error itself.
+    fn any(&self) -> &dyn Any;
+}
 
 impl Error {
     /// An error that is only a message. A message starts in lower case, names the thing and the
     /// next step.
     pub fn msg(message: impl Into<String>) -> Self {
-        Self(Box::new(Message {
-            text: message.into(),
-            source: None,
-        }))
+        Self::with(message.into(), None)
     }
 
     /// The same error, told as the reason why `what` failed.
     #[must_use]
     pub fn context(self, what: impl Into<String>) -> Self {
-        Self(Box::new(Message {
-            text: what.into(),
-            source: Some(self.0),
-        }))
+        Self::with(what.into(), Some(self))
+    }
+
+    fn with(text: String, cause: Option<Self>) -> Self {
+        Self(Box::new(Message { text, cause }))
     }
 
     /// The error inside, if it is an `E`. Context hides it: ask before adding any.
     pub fn downcast_ref<E: core::error::Error + 'static>(&self) -> Option<&E> {
-        self.0.downcast_ref()
+        self.0.any().downcast_ref()
     }
 }
 
@@ -39,16 +46,32 @@ impl<E: core::error::Error + 'static> From<E> for Error {
     }
 }
 
+impl<E: core::error::Error + 'static> Cause for E {
+    fn tell(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)?;
+        sources(self.source(), f)
+    }
+
+    fn any(&self) -> &dyn Any {
+        self
+    }
+}
+
+fn sources(
+    mut source: Option<&(dyn core::error::Error + 'static)>,
+    f: &mut fmt::Formatter<'_>,
+) -> fmt::Result {
+    while let Some(error) = source {
+        f.write_str(": ")?;
+        fmt::Display::fmt(error, f)?;
+        source = error.source();
+    }
+    Ok(())
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0, f)?;
-        let mut source = self.0.source();
-        while let Some(error) = source {
-            f.write_str(": ")?;
-            fmt::Display::fmt(error, f)?;
-            source = error.source();
-        }
-        Ok(())
+        self.0.tell(f)
     }
 }
 
@@ -60,25 +83,23 @@ impl fmt::Debug for Error {
 
 struct Message {
     text: String,
-    source: Option<Box<dyn core::error::Error>>,
+    cause: Option<Error>,
 }
 
-impl fmt::Debug for Message {
-    // What would be derived takes 4 KB in every image, and says no more.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+impl Cause for Message {
+    fn tell(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)?;
+        match &self.cause {
+            Some(cause) => {
+                f.write_str(": ")?;
+                cause.0.tell(f)
+            }
+            None => Ok(()),
+        }
     }
-}
 
-impl fmt::Display for Message {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
-    }
-}
-
-impl core::error::Error for Message {
-    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
-        self.source.as_deref()
+    fn any(&self) -> &dyn Any {
+        self
     }
 }
 
