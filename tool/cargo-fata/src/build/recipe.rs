@@ -86,20 +86,23 @@ pub fn spt(project: &Project, flags: &BuildFlags) -> anyhow::Result<Command> {
 /// small code has its own speed. `dns` spends a tenth of its time outside of the host's kernel.
 fn level(optimize: Optimize) -> &'static str {
     match optimize {
-        Optimize::Size => "profile.release.opt-level='s'",
+        Optimize::Size => "profile.release.opt-level='z'",
         Optimize::Speed => "profile.release.opt-level=3",
     }
 }
 
-/// What makes an image smaller than the profile alone does, by 5 %.
-const SMALLER: [&str; 3] = [
+/// What makes an image smaller than the profile alone does, by 10 %.
+const SMALLER: [&str; 4] = [
     // Functions of the same code become one; a backtrace may name the twin.
     "-Clink-arg=--icf=all",
     // Calls what several functions repeat. Only straight code moves, never a call, so that
     // backtraces stay as they are.
     "-Cllvm-args=-enable-machine-outliner=always",
-    // Half of what a function may have to be copied into its callers at level `s`.
-    "-Cllvm-args=-inline-threshold=25",
+    // Level `z` copies nearly nothing into its callers. Much of Rust's code is smaller in its place
+    // than as a call: this is the number that gives the smallest `dns`.
+    "-Cllvm-args=-inline-threshold=45",
+    // A table has eight bytes for each of its targets, which is more than a few comparisons take.
+    "-Cllvm-args=-min-jump-table-entries=16",
 ];
 
 fn rustflags(
