@@ -70,10 +70,20 @@ impl Default for Ipv6 {
     }
 }
 
+/// Largest window that is offered: what needs no scale (RFC 7323, section 2.2).
+///
+/// Smoltcp rounds a scaled window down, so its right edge goes back whenever a segment of odd length
+/// comes in (section 2.4 warns of that). A peer that had filled the window has then sent beyond it,
+/// and whatever it sends counts as outside until it sends again what was lost. While the window is
+/// zero it cannot; acknowledgements outside are ignored by smoltcp; and a program that waits for
+/// one before it reads on, such as an echo, waits for ever.
+pub(crate) const LARGEST_WINDOW: usize = u16::MAX as usize;
+
 /// Sizes for TCP connections. Memory is taken when a connection begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TcpConfig {
-    /// Bytes received and not yet read; also the largest window that is offered.
+    /// Bytes received and not yet read; also the largest window that is offered. More than 65535
+    /// are taken for 65535.
     pub receive_buffer: usize,
     /// Bytes written and not yet acknowledged.
     pub send_buffer: usize,
@@ -85,7 +95,7 @@ pub struct TcpConfig {
 impl Default for TcpConfig {
     fn default() -> Self {
         Self {
-            receive_buffer: 64 * 1024,
+            receive_buffer: LARGEST_WINDOW,
             send_buffer: 64 * 1024,
             backlog: 16,
         }

@@ -21,7 +21,13 @@ use smoltcp::{
     wire::{IpEndpoint, IpListenEndpoint},
 };
 
-use crate::{address::AddressTable, config::TcpConfig, error::Error, packet::Packet, stack::Local};
+use crate::{
+    address::AddressTable,
+    config::{LARGEST_WINDOW, TcpConfig},
+    error::Error,
+    packet::Packet,
+    stack::Local,
+};
 
 const SECOND: u64 = 1_000_000_000;
 /// A half-open connection may be replaced by a new one after this time, when the backlog is full.
@@ -90,7 +96,7 @@ pub(crate) fn remove(sockets: &mut Sockets, handle: SocketHandle) {
 
 /// Makes a closed socket with buffers of the configured sizes.
 fn build(config: &TcpConfig) -> Result<tcp::Socket<'static>, Error> {
-    let receive = SocketBuffer::new(zeroed(config.receive_buffer)?);
+    let receive = SocketBuffer::new(zeroed(config.receive_buffer.min(LARGEST_WINDOW))?);
     let send = SocketBuffer::new(zeroed(config.send_buffer)?);
     let mut socket = tcp::Socket::new(receive, send);
     socket.set_congestion_control(CongestionControl::Reno);

@@ -11,12 +11,13 @@ use std::{
 
 use embedded_io_async::{Read, Write};
 use fata_device::{
-    Flow,
+    Flow, Net, NetError, NetInfo,
+    memory::{link, plain_info},
     weather::{Chance, Loss},
 };
 
 use super::world::{World, both, fixed, pair, wire};
-use crate::{Error, Stack, TcpConfig, TcpListener, TcpStream};
+use crate::{Config, Error, Stack, TcpConfig, TcpListener, TcpStream};
 
 fn port(port: u16) -> SocketAddr {
     SocketAddr::new([10, 0, 0, 2].into(), port)
@@ -76,6 +77,98 @@ fn a_megabyte_crosses() {
 fn a_megabyte_crosses_a_lossy_wire() {
     megabyte(2, 1);
     megabyte(5, 2);
+}
+
+/// A card that fails the test when a window that was offered is taken back (RFC 9293, section 3.8.6).
+struct NoRetreat<N> {
+    net: N,
+    scale: u32,
+    /// Where the window ends that was offered last.
+    edge: Option<u32>,
+}
+
+impl<N: Net> Net for NoRetreat<N> {
+    type Frame = N::Frame;
+
+    fn info(&self) -> NetInfo {
+        self.net.info()
+    }
+
+    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<N::Frame, NetError>> {
+        self.net.poll_receive(cx)
+    }
+
+    fn poll_reserve(
+        &mut self,
+        cx: &mut Context<'_>,
+        len: usize,
+    ) -> Poll<Result<N::Frame, NetError>> {
+        self.net.poll_reserve(cx, len)
+    }
+
+    fn send(&mut self, frame: N::Frame) -> Result<(), NetError> {
+        if frame[12..14] == [8, 0] && frame[23] == 6 {
+            let tcp = &frame[34..];
+            let window = u32::from(u16::from_be_bytes([tcp[14], tcp[15]]));
+            let acknowledged = u32::from_be_bytes([tcp[8], tcp[9], tcp[10], tcp[11]]);
+            if tcp[13] & 2 != 0 {
+                let options = &tcp[20..usize::from(tcp[12] >> 4) * 4];
+                let scale = options.windows(3).find(|option| option[..2] == [3, 3]);
+                self.scale = scale.map_or(0, |option| option[2].into());
+            } else {
+                let edge = acknowledged.wrapping_add(window << self.scale);
+                let before = self.edge.replace(edge).unwrap_or(edge);
+                let moved = edge.wrapping_sub(before).cast_signed();
+                assert!(moved >= 0, "the window moved by {moved}");
+            }
+        }
+        self.net.send(frame)
+    }
+
+    fn flush(&mut self) {
+        self.net.flush();
+    }
+}
+
+/// Two that echo to each other and whose windows are full lose no byte to a window that shrinks: by
+/// smoltcp's rules each would from then on refuse what the other acknowledges, for ever.
+#[test]
+fn a_window_is_never_taken_back() {
+    for receive_buffer in [TcpConfig::default().receive_buffer, 64 << 10, 200_000] {
+        never_taken_back(receive_buffer);
+    }
+}
+
+fn never_taken_back(receive_buffer: usize) {
+    let mut world = World::new();
+    // Full segments have an odd length.
+    let infos = [1, 2].map(|last| NetInfo {
+        mtu: 1499,
+        max_frame: 1513,
+        ..plain_info(last)
+    });
+    let (a, b) = link(infos, 64);
+    let guard = NoRetreat {
+        net: b,
+        scale: 0,
+        edge: None,
+    };
+    let config = Config {
+        tcp: TcpConfig {
+            receive_buffer,
+            ..TcpConfig::default()
+        },
+        ..fixed(2)
+    };
+    let (a, b) = (world.add(a, fixed(1)), world.add(guard, config));
+    let (mut client, mut server) = connected(&mut world, &a, &b);
+    let data = pattern(1 << 20);
+    let send = async {
+        client.write_all(&data).await.unwrap();
+        client.shutdown().await.unwrap();
+    };
+    let (got, ()) = world.run(both(read_all(&mut server), send));
+    assert!(got == data, "arrives byte for byte");
 }
 
 #[test]
