@@ -48,8 +48,11 @@ use flow::{Flow, Stage};
 const MAX_FLOWS: usize = 256;
 /// Connections taken from a forwarded port in one turn.
 const ACCEPT_BATCH: usize = 16;
-/// Bytes buffered in each direction of a connection.
-const BUFFER: usize = 64 * 1024;
+/// Bytes buffered in each direction of a connection: as many as a window can offer without a scale.
+/// Smoltcp rounds a scaled window down, so that it shrinks when a segment of odd length comes in, and
+/// two ends that have both filled a window which then shrank refuse each other's acknowledgements
+/// for ever.
+const BUFFER: usize = u16::MAX as usize;
 /// Connections from the gateway to the guest leave from here on.
 const FIRST_PORT: u16 = 0xa000;
 
@@ -339,5 +342,37 @@ fn connect(to: SocketAddr) -> io::Result<TcpStream> {
     match rustix::net::connect(&socket, &to) {
         Ok(()) | Err(Errno::INPROGRESS) => Ok(TcpStream::from(socket)),
         Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use smoltcp::wire::{TcpOption, TcpPacket};
+
+    use super::*;
+    use crate::frame::ETHERNET;
+
+    #[test]
+    fn windows_are_not_scaled() {
+        let (ours, theirs) = std::os::unix::net::UnixDatagram::pair().unwrap();
+        let mut guest = Guest::new(ours.into());
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).unwrap();
+        let mut connections = Connections::new();
+        let flow = connections.connect_guest(stream, 80).unwrap();
+        connections.add(&epoll, flow).unwrap();
+        connections.poll(&mut guest);
+
+        let mut frame = [0; 2000];
+        let length = theirs.recv(&mut frame).unwrap();
+        let syn = TcpPacket::new_checked(&frame[ETHERNET + 20..length]).unwrap();
+        assert!(syn.syn());
+        let mut options = syn.options();
+        while !options.is_empty() {
+            let (rest, option) = TcpOption::parse(options).unwrap();
+            assert!(!matches!(option, TcpOption::WindowScale(1..)), "{option:?}");
+            options = rest;
+        }
     }
 }
