@@ -39,8 +39,7 @@ struct State {
     talc: Talc<Manual, DefaultBinning>,
     /// Memory it was given; empty until the first allocation.
     memory: Range<usize>,
-    /// Set where blocks are checked.
-    guards: Option<Guards>,
+    guards: Guards,
 }
 
 /// How full the heap is, in bytes. Blocks count as long as they were asked for.
@@ -93,7 +92,7 @@ impl Heap {
             state: UnsafeCell::new(State {
                 talc: Talc::new(Manual),
                 memory: 0..0,
-                guards: None,
+                guards: Guards::off(),
             }),
         }
     }
@@ -114,13 +113,7 @@ impl Heap {
         // exists.
         let state = unsafe { &mut *self.state.get() };
         if state.memory.is_empty() {
-            let memory = stack::divide();
-            // A plain process has no heap to lay out, and no command line yet.
-            let checks = !platform::memory().stack_inside
-                || stack::argument("--heap-checks").and_then(bool::parse) != Some(false);
-            // SAFETY: the platform gives this memory to the image, the stack is left out of it,
-            // and nothing else takes it.
-            unsafe { state.start(memory, checks) };
+            state.set_up();
         }
         f(state)
     }
@@ -133,6 +126,18 @@ impl Default for Heap {
 }
 
 impl State {
+    #[cold]
+    #[inline(never)]
+    fn set_up(&mut self) {
+        let memory = stack::divide();
+        // A plain process has no heap to lay out, and no command line yet.
+        let checks = !platform::memory().stack_inside
+            || stack::argument("--heap-checks").and_then(bool::parse) != Some(false);
+        // SAFETY: the platform gives this memory to the image, the stack is left out of it, and
+        // nothing else takes it.
+        unsafe { self.start(memory, checks) };
+    }
+
     /// Begins to use `memory`.
     ///
     /// # Safety
@@ -143,18 +148,21 @@ impl State {
         let _ = unsafe { self.talc.claim(memory.start as *mut u8, memory.len()) };
         SIZE.store(memory.len(), Ordering::Relaxed);
         self.memory = memory;
-        self.guards = checks.then(Guards::new);
+        if checks {
+            self.guards.start();
+        }
     }
 
     /// # Safety
     ///
     /// As for [`GlobalAlloc::alloc`].
     unsafe fn allocate(&mut self, layout: Layout) -> *mut u8 {
-        let block = match &mut self.guards {
+        let block = if self.guards.on {
             // SAFETY: the caller's promise is passed on.
-            Some(guards) => unsafe { guards.allocate(&mut self.talc, layout) },
+            unsafe { self.guards.allocate(&mut self.talc, layout) }
+        } else {
             // SAFETY: the caller's promise is passed on.
-            None => unsafe { self.talc.allocate(layout) },
+            unsafe { self.talc.allocate(layout) }
         };
         let Some(block) = block else {
             FAILED.store(layout.size(), Ordering::Relaxed);
@@ -170,11 +178,12 @@ impl State {
     ///
     /// As for [`GlobalAlloc::dealloc`].
     unsafe fn free(&mut self, block: *mut u8, layout: Layout) {
-        match &mut self.guards {
+        if self.guards.on {
             // SAFETY: the caller's promise is passed on.
-            Some(guards) => unsafe { guards.free(&mut self.talc, block, layout) },
+            unsafe { self.guards.free(&mut self.talc, block, layout) };
+        } else {
             // SAFETY: the caller's promise is passed on.
-            None => unsafe { self.talc.deallocate(block, layout) },
+            unsafe { self.talc.deallocate(block, layout) };
         }
         USED.store(
             USED.load(Ordering::Relaxed) - layout.size(),
@@ -188,11 +197,12 @@ impl State {
     ///
     /// As for [`GlobalAlloc::realloc`].
     unsafe fn resize(&mut self, block: *mut u8, layout: Layout, size: usize) -> bool {
-        let done = match &mut self.guards {
+        let done = if self.guards.on {
             // SAFETY: the caller's promise is passed on.
-            Some(guards) => unsafe { guards.resize(&mut self.talc, block, layout, size) },
+            unsafe { self.guards.resize(&mut self.talc, block, layout, size) }
+        } else {
             // SAFETY: the caller's promise is passed on.
-            None => unsafe { self.talc.try_realloc_in_place(block, layout, size) },
+            unsafe { self.talc.try_realloc_in_place(block, layout, size) }
         };
         if done {
             count(USED.load(Ordering::Relaxed) - layout.size() + size);

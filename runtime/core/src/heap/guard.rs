@@ -43,6 +43,8 @@ enum Mark {
 
 /// The checks and their state.
 pub(super) struct Guards {
+    /// Whether there are any.
+    pub(super) on: bool,
     secret: u64,
     held: [Option<(NonNull<u8>, Layout)>; HELD],
     next: usize,
@@ -51,12 +53,20 @@ pub(super) struct Guards {
 // Every function here shares the contract of the `GlobalAlloc` method it is part of, with `talc` the
 // allocator that the block came from.
 impl Guards {
-    pub(super) fn new() -> Self {
+    /// No checks. All bytes of this are zero, so that it takes no place in the image.
+    pub(super) const fn off() -> Self {
         Self {
-            secret: arch::random().unwrap_or_default() ^ arch::ticks().rotate_left(32),
+            on: false,
+            secret: 0,
             held: [None; HELD],
             next: 0,
         }
+    }
+
+    /// Begins to check, before the first block is allocated.
+    pub(super) fn start(&mut self) {
+        self.on = true;
+        self.secret = arch::random().unwrap_or_default() ^ arch::ticks().rotate_left(32);
     }
 
     /// # Safety

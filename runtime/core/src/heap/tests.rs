@@ -23,7 +23,7 @@ impl Arena {
         let mut state = State {
             talc: Talc::new(Manual),
             memory: 0..0,
-            guards: None::<Guards>,
+            guards: Guards::off(),
         };
         // SAFETY: the memory lives as long as the state, and nothing else uses it.
         unsafe { state.start(start..start + size, checks) };
@@ -196,7 +196,7 @@ fn a_heap_lays_itself_out_by_the_boot_arguments() {
         let block = unsafe { heap.realloc(block, layout(100, 8), 5000) };
         // SAFETY: the block is as reallocated.
         unsafe { heap.dealloc(block, layout(5000, 8)) };
-        assert_eq!(heap.with(|state| state.guards.is_some()), checked);
+        assert_eq!(heap.with(|state| state.guards.on), checked);
         assert!(statistics().size > 512 << 10);
         crate::stack::reset();
     }
