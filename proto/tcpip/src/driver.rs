@@ -82,7 +82,7 @@ impl<N: Net> Driver<N> {
         let due = self.deadline.is_some_and(|deadline| deadline <= now);
         if self.shared.work.replace(false) | core::mem::take(&mut self.touched) || due {
             self.answer_slowly();
-            let mut engine = self.shared.engine.borrow_mut();
+            let mut engine = self.shared.engine();
             engine.poll(&mut self.port, cx, now);
             let deadline = engine.deadline(now);
             self.deadline = deadline.map(|at| at.max(now + SHORTEST_SLEEP));
@@ -149,7 +149,7 @@ impl<N: Net> Driver<N> {
                 Outcome::Other => self.port.put_back(reply),
             }
         }
-        let mut engine = self.shared.engine.borrow_mut();
+        let mut engine = self.shared.engine();
         engine.receive(&mut self.port, cx, &mut frame, offload.checksum, now);
         self.touched = true;
         None
@@ -164,7 +164,7 @@ impl<N: Net> Driver<N> {
                 let Some(len) = entry.answer(&query, meta, &mut reply) else {
                     continue;
                 };
-                let mut engine = self.shared.engine.borrow_mut();
+                let mut engine = self.shared.engine();
                 let socket = engine.sockets.get_mut::<udp::Socket<'_>>(entry.handle);
                 let metadata = udp::UdpMetadata {
                     endpoint: meta.peer.into(),
@@ -179,7 +179,7 @@ impl<N: Net> Driver<N> {
 
     fn take_query(&self, entry: &Entry) -> Option<(vec::Vec<u8>, Meta)> {
         let addresses = self.shared.addresses.borrow();
-        let mut engine = self.shared.engine.borrow_mut();
+        let mut engine = self.shared.engine();
         let socket = engine.sockets.get_mut::<udp::Socket<'_>>(entry.handle);
         loop {
             let (query, metadata) = socket.recv().ok()?;

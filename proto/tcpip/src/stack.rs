@@ -3,7 +3,7 @@
 
 use alloc::{rc::Rc, vec::Vec};
 use core::{
-    cell::{Cell, RefCell},
+    cell::{Cell, RefCell, RefMut},
     future::poll_fn,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     task::{Context, Poll, Waker},
@@ -35,7 +35,7 @@ pub struct Stack(Rc<Shared>);
 /// What the driver task, the sockets and the handles share. None of the cells stays borrowed while
 /// code of the program runs.
 pub(crate) struct Shared {
-    pub(crate) engine: RefCell<Engine>,
+    engine: RefCell<Engine>,
     pub(crate) responders: Responders,
     pub(crate) addresses: Rc<RefCell<AddressTable>>,
     pub(crate) info: NetInfo,
@@ -130,8 +130,8 @@ impl Stack {
     /// Waits until the stack has the addresses it was configured for: at once where they are
     /// given, else after DHCP has leased one or, without an answer of DHCP for five seconds or
     /// without IPv4, a router has advertised a prefix.
-    pub async fn wait_configured(&self) {
-        poll_fn(|cx| self.poll_configured(cx)).await;
+    pub fn wait_configured(&self) -> impl Future<Output = ()> {
+        poll_fn(|cx| self.poll_configured(cx))
     }
 
     /// The poll form of [`wait_configured`](Self::wait_configured).
@@ -153,7 +153,7 @@ impl Stack {
 
     /// The name servers that DHCP gave with the address.
     pub fn dns_servers(&self) -> Vec<Ipv4Addr> {
-        let engine = self.0.engine.borrow();
+        let engine = self.0.engine();
         let lease = engine.dhcp.as_ref().and_then(|dhcp| dhcp.lease.as_ref());
         lease
             .map(|lease| lease.dns_servers.clone())
@@ -176,6 +176,12 @@ impl Stack {
 }
 
 impl Shared {
+    /// The engine. In one place, because each that borrows also holds what to say if it cannot.
+    #[inline(never)]
+    pub(crate) fn engine(&self) -> RefMut<'_, Engine> {
+        self.engine.borrow_mut()
+    }
+
     /// The present in nanoseconds.
     pub(crate) fn now(&self) -> u64 {
         (self.clock)()
@@ -233,7 +239,7 @@ impl Shared {
         &self,
         taken: impl Fn(&Engine, u16) -> bool,
     ) -> Result<u16, Error> {
-        let engine = self.engine.borrow();
+        let engine = self.engine();
         (0..PORT_ATTEMPTS)
             .map(|_| FIRST_EPHEMERAL | engine.random() as u16)
             .find(|port| !taken(&engine, *port))

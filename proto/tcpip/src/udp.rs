@@ -58,7 +58,7 @@ impl UdpSocket {
     /// [`Error::AddrInUse`], [`Error::AddrNotAvailable`] for an address that the stack does not
     /// have or when no port is left, [`Error::OutOfMemory`].
     pub fn bind(stack: &Stack, local: impl Into<Local>) -> Result<Self, Error> {
-        let config = stack.shared().engine.borrow().config.udp;
+        let config = stack.shared().engine().config.udp;
         Self::bind_with(stack, local, config)
     }
 
@@ -91,7 +91,7 @@ impl UdpSocket {
         };
         socket.bind(endpoint).map_err(|_| Error::InvalidInput)?;
         let handle = {
-            let mut engine = shared.engine.borrow_mut();
+            let mut engine = shared.engine();
             if is_taken(&engine, local) {
                 return Err(Error::AddrInUse);
             }
@@ -139,8 +139,11 @@ impl UdpSocket {
     /// # Errors
     ///
     /// None today.
-    pub async fn recv_from(&self, buffer: &mut [u8]) -> Result<(usize, SocketAddr), Error> {
-        poll_fn(|cx| self.poll_recv_from(cx, buffer)).await
+    pub fn recv_from(
+        &self,
+        buffer: &mut [u8],
+    ) -> impl Future<Output = Result<(usize, SocketAddr), Error>> {
+        poll_fn(move |cx| self.poll_recv_from(cx, buffer))
     }
 
     /// Waits for a datagram of the connected peer.
@@ -148,9 +151,11 @@ impl UdpSocket {
     /// # Errors
     ///
     /// [`Error::NotConnected`].
-    pub async fn recv(&self, buffer: &mut [u8]) -> Result<usize, Error> {
-        self.peer.get().ok_or(Error::NotConnected)?;
-        Ok(self.recv_from(buffer).await?.0)
+    pub fn recv(&self, buffer: &mut [u8]) -> impl Future<Output = Result<usize, Error>> {
+        poll_fn(move |cx| match self.peer.get() {
+            Some(_) => self.poll_recv_from(cx, buffer).map_ok(|(len, _)| len),
+            None => Poll::Ready(Err(Error::NotConnected)),
+        })
     }
 
     /// As [`recv_from`](Self::recv_from), and says which address the datagram was sent to.
@@ -158,8 +163,11 @@ impl UdpSocket {
     /// # Errors
     ///
     /// As there.
-    pub async fn recv_message(&self, buffer: &mut [u8]) -> Result<(usize, Meta), Error> {
-        poll_fn(|cx| self.poll_recv_message(cx, buffer)).await
+    pub fn recv_message(
+        &self,
+        buffer: &mut [u8],
+    ) -> impl Future<Output = Result<(usize, Meta), Error>> {
+        poll_fn(move |cx| self.poll_recv_message(cx, buffer))
     }
 
     /// Sends a datagram, waiting for room in the send buffer.
@@ -168,8 +176,12 @@ impl UdpSocket {
     ///
     /// [`Error::NetworkUnreachable`]; [`Error::InvalidInput`] for an unusable peer or a datagram
     /// that is too long for the buffer or the network.
-    pub async fn send_to(&self, bytes: &[u8], peer: SocketAddr) -> Result<(), Error> {
-        poll_fn(|cx| self.poll_send_to(cx, bytes, peer)).await
+    pub fn send_to(
+        &self,
+        bytes: &[u8],
+        peer: SocketAddr,
+    ) -> impl Future<Output = Result<(), Error>> {
+        poll_fn(move |cx| self.poll_send_to(cx, bytes, peer))
     }
 
     /// Sends a datagram to the connected peer.
@@ -177,9 +189,11 @@ impl UdpSocket {
     /// # Errors
     ///
     /// As [`send_to`](Self::send_to), and [`Error::NotConnected`].
-    pub async fn send(&self, bytes: &[u8]) -> Result<(), Error> {
-        let peer = self.peer.get().ok_or(Error::NotConnected)?;
-        self.send_to(bytes, peer).await
+    pub fn send(&self, bytes: &[u8]) -> impl Future<Output = Result<(), Error>> {
+        poll_fn(move |cx| match self.peer.get() {
+            Some(peer) => self.poll_send_to(cx, bytes, peer),
+            None => Poll::Ready(Err(Error::NotConnected)),
+        })
     }
 
     /// Sends a datagram from the address of `meta.local`, waiting for room. The port is always the
@@ -189,8 +203,12 @@ impl UdpSocket {
     ///
     /// As [`send_to`](Self::send_to), and [`Error::AddrNotAvailable`] where `meta.local` is not an
     /// address of the stack.
-    pub async fn send_message(&self, bytes: &[u8], meta: Meta) -> Result<(), Error> {
-        poll_fn(|cx| self.poll_send_message(cx, bytes, meta)).await
+    pub fn send_message(
+        &self,
+        bytes: &[u8],
+        meta: Meta,
+    ) -> impl Future<Output = Result<(), Error>> {
+        poll_fn(move |cx| self.poll_send_message(cx, bytes, meta))
     }
 
     /// The poll form of [`recv_from`](Self::recv_from); one task at a time can wait to receive.
@@ -212,7 +230,7 @@ impl UdpSocket {
         cx: &mut Context<'_>,
         buffer: &mut [u8],
     ) -> Poll<Result<(usize, Meta), Error>> {
-        let mut engine = self.shared.engine.borrow_mut();
+        let mut engine = self.shared.engine();
         let socket = engine.sockets.get_mut::<udp::Socket<'_>>(self.handle);
         loop {
             let Ok((bytes, metadata)) = socket.recv() else {
@@ -279,7 +297,7 @@ impl UdpSocket {
             local_address: from.map(Into::into),
             meta: Default::default(),
         };
-        let mut engine = self.shared.engine.borrow_mut();
+        let mut engine = self.shared.engine();
         let socket = engine.sockets.get_mut::<udp::Socket<'_>>(self.handle);
         if bytes.len() > longest.min(socket.payload_send_capacity()) {
             return Poll::Ready(Err(Error::InvalidInput));
@@ -325,7 +343,7 @@ impl UdpSocket {
 
 impl Drop for UdpSocket {
     fn drop(&mut self) {
-        let mut engine = self.shared.engine.borrow_mut();
+        let mut engine = self.shared.engine();
         engine
             .udp
             .sockets

@@ -33,7 +33,7 @@ impl TcpListener {
     /// [`Error::AddrInUse`], [`Error::AddrNotAvailable`] for an address that the stack does not
     /// have, [`Error::InvalidInput`] for port zero.
     pub fn bind(stack: &Stack, local: impl Into<Local>) -> Result<Self, Error> {
-        let config = stack.shared().engine.borrow().config.tcp;
+        let config = stack.shared().engine().config.tcp;
         Self::bind_with(stack, local, config)
     }
 
@@ -53,7 +53,7 @@ impl TcpListener {
         if local.port == 0 {
             return Err(Error::InvalidInput);
         }
-        let id = shared.engine.borrow_mut().tcp.listen(local, config)?;
+        let id = shared.engine().tcp.listen(local, config)?;
         Ok(Self { shared, id, local })
     }
 
@@ -67,8 +67,8 @@ impl TcpListener {
     /// # Errors
     ///
     /// None today; the result leaves room for a stack that can lose its device.
-    pub async fn accept(&self) -> Result<(TcpStream, SocketAddr), Error> {
-        poll_fn(|cx| self.poll_accept(cx)).await
+    pub fn accept(&self) -> impl Future<Output = Result<(TcpStream, SocketAddr), Error>> {
+        poll_fn(move |cx| self.poll_accept(cx))
     }
 
     /// The poll form of [`accept`](Self::accept). One task at a time can wait.
@@ -76,7 +76,7 @@ impl TcpListener {
         &self,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(TcpStream, SocketAddr), Error>> {
-        let mut engine = self.shared.engine.borrow_mut();
+        let mut engine = self.shared.engine();
         let engine = &mut *engine;
         loop {
             let Some(handle) = engine.tcp.accept(&mut engine.sockets, self.id) else {
@@ -106,7 +106,7 @@ impl TcpListener {
 impl Drop for TcpListener {
     fn drop(&mut self) {
         let now = self.shared.now();
-        let mut engine = self.shared.engine.borrow_mut();
+        let mut engine = self.shared.engine();
         let engine = &mut *engine;
         engine.tcp.close_listener(&mut engine.sockets, self.id, now);
         self.shared.kick();

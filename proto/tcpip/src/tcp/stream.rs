@@ -62,7 +62,7 @@ impl TcpStream {
     /// [`Error::NetworkUnreachable`] where no address or gateway leads there,
     /// [`Error::InvalidInput`], [`Error::OutOfMemory`], [`Error::AddrNotAvailable`].
     pub async fn connect(stack: &Stack, peer: SocketAddr) -> Result<Self, Error> {
-        let config = stack.shared().engine.borrow().config.tcp;
+        let config = stack.shared().engine().config.tcp;
         Self::connect_with(stack, peer, config).await
     }
 
@@ -93,7 +93,7 @@ impl TcpStream {
                     _ => false,
                 })
         })?;
-        let mut engine = shared.engine.borrow_mut();
+        let mut engine = shared.engine();
         let engine = &mut *engine;
         let mut socket = engine.tcp.create(&mut engine.sockets, config)?;
         socket.set_timeout(Some(CONNECT_TIMEOUT));
@@ -190,7 +190,7 @@ impl TcpStream {
 
 impl Connection {
     fn with<R>(&self, f: impl FnOnce(&mut Socket<'static>) -> R) -> R {
-        let mut engine = self.shared.engine.borrow_mut();
+        let mut engine = self.shared.engine();
         f(table::socket(&mut engine.sockets, self.handle))
     }
 
@@ -315,7 +315,7 @@ impl Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         let now = self.shared.now();
-        let mut engine = self.shared.engine.borrow_mut();
+        let mut engine = self.shared.engine();
         let engine = &mut *engine;
         engine.tcp.close(&mut engine.sockets, self.handle, now);
         self.shared.kick();
@@ -335,40 +335,40 @@ impl ErrorType for WriteHalf {
 }
 
 impl Read for TcpStream {
-    async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Error> {
-        poll_fn(|cx| self.0.poll_read(cx, buffer)).await
+    fn read(&mut self, buffer: &mut [u8]) -> impl Future<Output = Result<usize, Error>> {
+        poll_fn(move |cx| self.0.poll_read(cx, buffer))
     }
 }
 
 impl Read for ReadHalf {
-    async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Error> {
-        poll_fn(|cx| self.0.poll_read(cx, buffer)).await
+    fn read(&mut self, buffer: &mut [u8]) -> impl Future<Output = Result<usize, Error>> {
+        poll_fn(move |cx| self.0.poll_read(cx, buffer))
     }
 }
 
 impl Write for TcpStream {
-    async fn write(&mut self, bytes: &[u8]) -> Result<usize, Error> {
-        poll_fn(|cx| self.0.poll_write(cx, bytes)).await
+    fn write(&mut self, bytes: &[u8]) -> impl Future<Output = Result<usize, Error>> {
+        poll_fn(move |cx| self.0.poll_write(cx, bytes))
     }
 
-    async fn flush(&mut self) -> Result<(), Error> {
-        poll_fn(|cx| self.0.poll_flush(cx)).await
+    fn flush(&mut self) -> impl Future<Output = Result<(), Error>> {
+        poll_fn(move |cx| self.0.poll_flush(cx))
     }
 }
 
 impl Write for WriteHalf {
-    async fn write(&mut self, bytes: &[u8]) -> Result<usize, Error> {
-        poll_fn(|cx| self.0.poll_write(cx, bytes)).await
+    fn write(&mut self, bytes: &[u8]) -> impl Future<Output = Result<usize, Error>> {
+        poll_fn(move |cx| self.0.poll_write(cx, bytes))
     }
 
-    async fn flush(&mut self) -> Result<(), Error> {
-        poll_fn(|cx| self.0.poll_flush(cx)).await
+    fn flush(&mut self) -> impl Future<Output = Result<(), Error>> {
+        poll_fn(move |cx| self.0.poll_flush(cx))
     }
 }
 
 impl Flow for TcpStream {
-    async fn shutdown(&mut self) -> Result<(), Error> {
-        poll_fn(|cx| self.0.poll_shutdown(cx)).await
+    fn shutdown(&mut self) -> impl Future<Output = Result<(), Error>> {
+        poll_fn(move |cx| self.0.poll_shutdown(cx))
     }
 }
 
@@ -378,7 +378,7 @@ impl WriteHalf {
     /// # Errors
     ///
     /// [`Error::ConnectionReset`] when the connection was broken before.
-    pub async fn shutdown(&mut self) -> Result<(), Error> {
-        poll_fn(|cx| self.0.poll_shutdown(cx)).await
+    pub fn shutdown(&mut self) -> impl Future<Output = Result<(), Error>> {
+        poll_fn(move |cx| self.0.poll_shutdown(cx))
     }
 }

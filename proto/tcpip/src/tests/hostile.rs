@@ -174,7 +174,7 @@ fn no_frame_makes_a_stack_panic() {
             }
             while take(&mut attacker).is_some() {}
         }
-        let sockets = stack.shared().engine.borrow().sockets.iter().count();
+        let sockets = stack.shared().engine().sockets.iter().count();
         assert!(
             sockets < 40,
             "connections that began are bounded: {sockets}"
