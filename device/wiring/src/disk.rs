@@ -314,6 +314,11 @@ impl Drop for Transfer {
         if let Some(request) = &mut queue.requests[index] {
             request.waiter = Waiter::Gone;
         }
-        queue.finish(index, &mut Vec::new());
+        // What is done by now may have nobody else to collect it, and would end every wait.
+        let mut wakers = Vec::new();
+        queue.collect(&mut wakers);
+        queue.finish(index, &mut wakers);
+        drop(queue);
+        wakers.into_iter().for_each(Waker::wake);
     }
 }

@@ -47,7 +47,9 @@ async fn nic(name: &'static str) -> Nic {
 fn devices_of_the_platform_keep_their_contracts() {
     block_on(async {
         conformance::net(&mut nic(NET_A).await, &mut nic(NET_B).await).await;
-        conformance::block(&disk(SYNCHRONOUS).await).await;
+        let quick = disk(SYNCHRONOUS).await;
+        conformance::block(&quick).await;
+        a_dropped_request_leaves_nothing_to_collect(&quick).await;
         let slow = disk(ASYNCHRONOUS).await;
         conformance::block(&slow).await;
         one_request_collects_what_another_waits_for(&slow).await;
@@ -66,6 +68,18 @@ async fn one_request_collects_what_another_waits_for(disk: &Disk) {
     assert_eq!(disk.read(0, Buffer::zeroed(512)).await.1, Ok(()));
     // The platform has nothing more to report, so it must have been woken by now.
     assert_eq!(waiting.await, Ok(()));
+}
+
+/// What is left would end every wait of an image that does nothing else with the disk.
+async fn a_dropped_request_leaves_nothing_to_collect(disk: &Disk) {
+    // Longer than what is submitted before other tasks run.
+    let long = Buffer::zeroed(platform::BLOCKS * 512);
+    {
+        let mut read = pin!(disk.read(0, long));
+        let poll = poll_fn(|cx| Poll::Ready(Pin::new(&mut read).poll(cx))).await;
+        assert!(poll.is_pending());
+    }
+    assert_eq!(platform::uncollected(SYNCHRONOUS), 0);
 }
 
 async fn failures_are_told_and_end_the_rest() {

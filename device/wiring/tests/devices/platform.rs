@@ -28,7 +28,7 @@ pub(crate) const FAILING: &str = "failing";
 pub(crate) const SILENT: &str = "silent";
 
 const BLOCK: usize = 512;
-const BLOCKS: usize = 64;
+pub(crate) const BLOCKS: usize = 80;
 const BUFFERS: usize = 6;
 const FRAME: usize = 2048;
 
@@ -144,6 +144,11 @@ impl Disk {
             result,
         });
     }
+}
+
+/// Parts that a disk has finished and nobody has asked about.
+pub(crate) fn uncollected(name: &str) -> usize {
+    with(|state| state.disk(name).map_or(0, |disk| disk.done.len()))
 }
 
 /// Parts that were submitted to a disk so far.
