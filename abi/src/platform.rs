@@ -164,8 +164,9 @@ pub trait Platform {
     /// has something to take, and returns which have.
     ///
     /// A deadline in the past polls without blocking; `u64::MAX` waits for devices alone. An empty
-    /// set means that the deadline has passed, or nothing: a spurious return is allowed. Readiness
-    /// is a level: a device that is not drained is returned again at once.
+    /// set means that the deadline has passed, or nothing: a spurious return is allowed. A device
+    /// counts from when it last answered [`Again`](Error::Again): one that was not taken from until
+    /// then may or may not be returned again, so drain it first.
     fn wait(deadline: u64) -> HandleSet;
 
     /// Begins use of a network device.

@@ -72,6 +72,11 @@ pub const OFFER_GUARD: u32 = 1 << 1;
 pub const OFFER_TRANSFER: u32 = 1 << 2;
 /// `fdatasync` of block devices is allowed.
 pub const OFFER_FLUSH: u32 = 1 << 3;
+/// Network devices are edge-triggered in the epoll set: the image is told of a frame when it arrives
+/// and of an end once, and reads until the device has nothing more before it waits. A device that
+/// nobody reads, or that is gone, then costs nothing. Without it, as Solo5 has it, a device is ready
+/// as long as something is to be read, and an image that does not read cannot sleep.
+pub const OFFER_EDGE: u32 = 1 << 4;
 
 const _: () = {
     use core::mem::offset_of;
