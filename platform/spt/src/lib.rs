@@ -83,21 +83,15 @@ impl Platform for Spt {
     }
 
     fn wait(deadline: u64) -> HandleSet {
-        let finished = machine().blocks.finished();
-        let deadline = if finished == HandleSet::EMPTY {
-            deadline
-        } else {
-            0
-        };
-        HandleSet(finished.0 | machine().waiter.wait(deadline).0)
+        machine().wait(deadline)
     }
 
     fn net_open(handle: Handle) -> Result<NetInfo, Error> {
-        Ok(machine().net(handle)?.info())
+        machine().net_open(handle)
     }
 
     fn net_receive(handle: Handle) -> Result<Frame, Error> {
-        machine().net(handle)?.receive(&machine().pool)
+        machine().net_receive(handle)
     }
 
     fn net_reserve(handle: Handle, len: usize) -> Result<Frame, Error> {

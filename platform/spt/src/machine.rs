@@ -4,9 +4,9 @@
 use core::{cell::Cell, ffi::CStr, ptr, slice, str};
 
 use fata_abi::{
-    Error, Handle, Memory,
+    Error, Frame, Handle, HandleSet, Memory, NetInfo,
     manifest::{ENTRY_SIZE, HEADER_SIZE, MAX_ENTRIES, Manifest, Properties},
-    spt::{BootInfo, OFFER_FLUSH, OFFER_GUARD, OFFER_SEED, OFFER_TRANSFER, Offer},
+    spt::{BootInfo, OFFER_EDGE, OFFER_FLUSH, OFFER_GUARD, OFFER_SEED, OFFER_TRANSFER, Offer},
 };
 
 use crate::{
@@ -29,6 +29,10 @@ pub(crate) struct Machine {
     pub(crate) pool: Pool,
     pub(crate) blocks: Blocks,
     features: Cell<u32>,
+    /// Network devices that the program uses.
+    opened: Cell<u64>,
+    /// Those that could not receive because no buffer was free.
+    starved: Cell<u64>,
     devices: [Cell<Device>; MAX_ENTRIES],
 }
 
@@ -68,6 +72,8 @@ impl Machine {
             pool: Pool::new(),
             blocks: Blocks::new(),
             features: Cell::new(0),
+            opened: Cell::new(0),
+            starved: Cell::new(0),
             devices: [const { Cell::new(Device::None) }; MAX_ENTRIES],
         }
     }
@@ -167,6 +173,54 @@ impl Machine {
         match self.devices[handle.index()].get() {
             Device::Net(nic) => Ok(nic),
             _ => Err(Error::Invalid),
+        }
+    }
+
+    /// Does what [`Platform::net_open`](fata_abi::Platform::net_open) says.
+    pub(crate) fn net_open(&self, handle: Handle) -> Result<NetInfo, Error> {
+        let nic = self.net(handle)?;
+        self.opened.set(self.opened.get() | 1 << handle.index());
+        Ok(nic.info())
+    }
+
+    /// Does what [`Platform::net_receive`](fata_abi::Platform::net_receive) says.
+    pub(crate) fn net_receive(&self, handle: Handle) -> Result<Frame, Error> {
+        let nic = self.net(handle)?;
+        if !self.pool.can_receive() {
+            self.starved.set(self.starved.get() | 1 << handle.index());
+            return Err(Error::Again);
+        }
+        nic.receive(&self.pool)
+    }
+
+    /// Does what [`Platform::wait`](fata_abi::Platform::wait) says.
+    ///
+    /// Where devices are level-triggered (no [`OFFER_EDGE`]), one with something to read ends every
+    /// wait. What came for a device that was never opened is nobody's, and is read here; with an
+    /// opened one that the program leaves unread, or that is gone, such a tender lets nobody sleep:
+    /// the filter of Solo5's allows no call by which the device could be left out.
+    pub(crate) fn wait(&self, mut deadline: u64) -> HandleSet {
+        let mut ready = self.blocks.finished().0;
+        if self.pool.can_receive() {
+            // No edge tells of frames that had come before.
+            ready |= self.starved.take();
+        }
+        if ready != 0 {
+            deadline = 0;
+        }
+        let awake = self.waiter.wait(deadline).0;
+        if self.features.get() & OFFER_EDGE == 0 {
+            self.discard(HandleSet(awake & !self.opened.get()));
+        }
+        HandleSet(ready | awake)
+    }
+
+    /// Reads and forgets what a network device in `set` has received.
+    fn discard(&self, set: HandleSet) {
+        for handle in set {
+            if let Device::Net(nic) = self.devices[handle.index()].get() {
+                nic.discard();
+            }
         }
     }
 

@@ -58,9 +58,14 @@ impl Pool {
         self.release.set(Some(release));
     }
 
+    /// Whether there is a buffer to receive into.
+    pub(crate) fn can_receive(&self) -> bool {
+        self.free.get().count_ones() > RESERVED
+    }
+
     /// Lends a buffer to receive into, as a frame that fills it.
     pub(crate) fn take_to_receive(&self) -> Option<Frame> {
-        if self.free.get().count_ones() > RESERVED {
+        if self.can_receive() {
             self.take()
         } else {
             None

@@ -12,7 +12,7 @@ use std::{
 use fata_abi::{
     manifest::Properties,
     spt::{
-        BOOT_INFO, BootInfo, COMMAND_LINE_SIZE, OFFER_FLUSH, OFFER_GUARD, OFFER_SEED,
+        BOOT_INFO, BootInfo, COMMAND_LINE_SIZE, OFFER_EDGE, OFFER_FLUSH, OFFER_GUARD, OFFER_SEED,
         OFFER_TRANSFER, Offer,
     },
 };
@@ -69,7 +69,7 @@ pub(crate) fn offer(memory: &mut GuestMemory, image: &Image) -> Result<(), Error
     let Some(address) = image.offer else {
         return Ok(());
     };
-    let features = OFFER_SEED | OFFER_GUARD | OFFER_TRANSFER | OFFER_FLUSH;
+    let features = OFFER_SEED | OFFER_GUARD | OFFER_TRANSFER | OFFER_FLUSH | OFFER_EDGE;
     let mut bytes = [0; size_of::<Offer>()];
     bytes[..4].copy_from_slice(&features.to_le_bytes());
     bytes[4..8].copy_from_slice(&MAX_TRANSFER.to_le_bytes());

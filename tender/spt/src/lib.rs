@@ -115,7 +115,7 @@ fn start(run: &Run) -> Result<Never, Error> {
         .load(&source, &image)
         .map_err(|error| error.about(&run.image))?;
     drop(source);
-    let waiting = Waiting::new(&attached)?;
+    let waiting = Waiting::new(&attached, image.offer.is_some())?;
     let free = boot::write(&mut memory, &image, &waiting, &run.arguments)?;
     boot::offer(&mut memory, &image)?;
     memory.protect(&image)?;
@@ -135,20 +135,25 @@ struct Waiting {
 }
 
 impl Waiting {
-    fn new(attached: &[Attached]) -> Result<Self, Error> {
+    /// With `edge`, as `OFFER_EDGE` says; the timer is ready from its deadline to the next in any
+    /// case, since the image sets it and never reads it.
+    fn new(attached: &[Attached], edge: bool) -> Result<Self, Error> {
         let cannot = |error| Error::new(format!("cannot make an epoll set: {error}"));
         let epoll = epoll::create(CreateFlags::CLOEXEC).map_err(cannot)?;
         let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
         let timer =
             rustix::time::timerfd_create(TimerfdClockId::Monotonic, flags).map_err(cannot)?;
-        let timer_entry = (timer.as_fd(), EPOLL_TIMER);
+        let frames = match edge {
+            true => EventFlags::IN | EventFlags::ET,
+            false => EventFlags::IN,
+        };
+        let timer_entry = (timer.as_fd(), EPOLL_TIMER, EventFlags::IN);
         let nets = attached
             .iter()
             .filter(|d| matches!(d.properties, Properties::Net { .. }));
-        let nets = nets.map(|device| (device.descriptor.as_fd(), device.index as u64));
-        for (descriptor, data) in nets.chain([timer_entry]) {
-            epoll::add(&epoll, descriptor, EventData::new_u64(data), EventFlags::IN)
-                .map_err(cannot)?;
+        let nets = nets.map(|device| (device.descriptor.as_fd(), device.index as u64, frames));
+        for (descriptor, data, flags) in nets.chain([timer_entry]) {
+            epoll::add(&epoll, descriptor, EventData::new_u64(data), flags).map_err(cannot)?;
         }
         Ok(Self { epoll, timer })
     }

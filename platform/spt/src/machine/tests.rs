@@ -1,11 +1,21 @@
 // SPDX-License-Identifier: ISC
 //! A machine on memory that the test lays out as a tender does.
 
-use std::{boxed::Box, string::String, vec, vec::Vec};
+use std::{
+    boxed::Box,
+    os::{fd::AsRawFd, unix::net::UnixDatagram},
+    string::String,
+    vec,
+    vec::Vec,
+};
 
 use fata_abi::{
     manifest::{Attachment, DeviceKind},
     note,
+};
+use rustix::{
+    event::epoll::{self, EventData, EventFlags},
+    time::{TimerfdClockId, TimerfdFlags, timerfd_create},
 };
 
 use super::*;
@@ -20,6 +30,11 @@ fn guest_memory() -> usize {
 }
 
 fn manifest_with(devices: &[(DeviceKind, Option<Properties>)]) -> &'static [u8] {
+    manifest_at(10, devices)
+}
+
+/// The devices have the descriptors from `first_fd` on.
+fn manifest_at(first_fd: i32, devices: &[(DeviceKind, Option<Properties>)]) -> &'static [u8] {
     let mut bytes = vec![0u8; HEADER_SIZE + (devices.len() + 1) * ENTRY_SIZE];
     bytes[0] = 1;
     bytes[4] = devices.len() as u8 + 1;
@@ -34,7 +49,7 @@ fn manifest_with(devices: &[(DeviceKind, Option<Properties>)]) -> &'static [u8] 
     }
     let mut manifest = Manifest::parse(bytes).unwrap();
     for (n, (_, properties)) in devices.iter().enumerate() {
-        let fd = 10 + n as i32;
+        let fd = first_fd + n as i32;
         if let Some(properties) = *properties {
             manifest.attach(n + 1, Attachment { fd, properties });
         }
@@ -43,6 +58,16 @@ fn manifest_with(devices: &[(DeviceKind, Option<Properties>)]) -> &'static [u8] 
 }
 
 fn start(manifest: &'static [u8], command_line: &[u8], offer: &Offer) -> (&'static Machine, usize) {
+    start_waiting(manifest, command_line, offer, (-1, -1))
+}
+
+/// As [`start`], with descriptors to wait on.
+fn start_waiting(
+    manifest: &'static [u8],
+    command_line: &[u8],
+    offer: &Offer,
+    waiting: (i32, i32),
+) -> (&'static Machine, usize) {
     let memory = guest_memory();
     let mut command_line = command_line.to_vec();
     command_line.push(0);
@@ -51,8 +76,8 @@ fn start(manifest: &'static [u8], command_line: &[u8], offer: &Offer) -> (&'stat
         kernel_end: 0,
         command_line: Vec::leak(command_line).as_mut_ptr().expose_provenance() as u64,
         manifest: manifest.as_ptr().expose_provenance() as u64,
-        epoll_fd: -1,
-        timer_fd: -1,
+        epoll_fd: waiting.0,
+        timer_fd: waiting.1,
     };
     let machine = Box::leak(Box::new(Machine::new()));
     // SAFETY: everything is as a tender would have written it, and the machine is new.
@@ -191,4 +216,92 @@ fn entries_of_a_manifest_are_where_the_tests_put_them() {
     const NOTE: note::Note<{ fata_abi::manifest::note_size(1) }> =
         fata_abi::manifest::encode_note(&DEVICES);
     assert_eq!(NOTE.0[24..], *manifest_with(&[(DeviceKind::Net, None)]));
+}
+
+/// A machine with one network device, the other end of its wire, and what has to be kept open.
+fn wired(edge: bool) -> (&'static Machine, UnixDatagram, impl Sized) {
+    let (ours, theirs) = UnixDatagram::pair().unwrap();
+    ours.set_nonblocking(true).unwrap();
+    let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).unwrap();
+    let timer = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK).unwrap();
+    let timer_data = EventData::new_u64(fata_abi::spt::EPOLL_TIMER);
+    epoll::add(&epoll, &timer, timer_data, EventFlags::IN).unwrap();
+    let mut offer = Offer::NOTHING;
+    let mut flags = EventFlags::IN;
+    if edge {
+        offer.features = OFFER_EDGE;
+        flags |= EventFlags::ET;
+    }
+    epoll::add(&epoll, &ours, EventData::new_u64(1), flags).unwrap();
+    let manifest = manifest_at(ours.as_raw_fd(), &[NET]);
+    let waiting = (epoll.as_raw_fd(), timer.as_raw_fd());
+    let (machine, _) = start_waiting(manifest, b"", &offer, waiting);
+    (machine, theirs, (ours, epoll, timer))
+}
+
+/// Receives a frame, whose buffer stays lent: it would go back to the machine of the image.
+fn receive(machine: &Machine) -> Result<Vec<u8>, Error> {
+    let frame = machine.net_receive(Handle::new(1).unwrap())?;
+    let bytes = frame.to_vec();
+    core::mem::forget(frame);
+    Ok(bytes)
+}
+
+/// How often `wait` returns in 50 ms.
+fn turns(machine: &Machine) -> usize {
+    let now = || syscall::clock_gettime(syscall::CLOCK_MONOTONIC);
+    let end = now() + 50_000_000;
+    let mut turns = 0;
+    while now() < end {
+        machine.wait(end);
+        turns += 1;
+    }
+    turns
+}
+
+#[test]
+fn what_nobody_reads_or_is_gone_does_not_keep_a_wait_from_waiting() {
+    let net = Handle::new(1).unwrap();
+    let (machine, theirs, _open) = wired(true);
+    machine.net_open(net).unwrap();
+    theirs.send(&[0; 60]).unwrap();
+    theirs.send(&[0; 60]).unwrap();
+    assert!(turns(machine) <= 3, "frames that nobody reads");
+    drop(theirs);
+    assert!(turns(machine) <= 3, "a device that is gone");
+    assert!(receive(machine).is_ok());
+    assert!(receive(machine).is_ok());
+    assert!(receive(machine).is_err());
+    assert!(turns(machine) <= 3, "a device known to be gone");
+}
+
+#[test]
+fn what_comes_for_an_unopened_device_is_nobodys() {
+    let net = Handle::new(1).unwrap();
+    let (machine, theirs, _open) = wired(false);
+    for _ in 0..3 {
+        theirs.send(&[0; 1514]).unwrap();
+    }
+    assert!(turns(machine) <= 3);
+    machine.net_open(net).unwrap();
+    theirs.send(&[1; 60]).unwrap();
+    assert_eq!(machine.wait(u64::MAX), HandleSet(1 << 1));
+    assert_eq!(receive(machine).unwrap(), [1; 60]);
+    assert_eq!(receive(machine), Err(Error::Again));
+}
+
+#[test]
+fn frames_that_found_no_buffer_are_told_of_when_there_is_one() {
+    let net = Handle::new(1).unwrap();
+    let (machine, theirs, _open) = wired(true);
+    machine.net_open(net).unwrap();
+    theirs.send(&[1; 60]).unwrap();
+    assert_eq!(machine.wait(u64::MAX), HandleSet(1 << 1));
+    let kept: Vec<Frame> = core::iter::from_fn(|| machine.pool.take_to_receive()).collect();
+    assert_eq!(receive(machine), Err(Error::Again));
+    assert_eq!(machine.wait(0), HandleSet::EMPTY);
+    core::mem::forget(kept);
+    machine.pool.give_back(0);
+    assert_eq!(machine.wait(u64::MAX), HandleSet(1 << 1));
+    assert_eq!(receive(machine).unwrap(), [1; 60]);
 }
