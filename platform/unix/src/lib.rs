@@ -86,11 +86,7 @@ impl Platform for Unix {
     }
 
     fn net_receive(handle: Handle) -> Result<Frame, Error> {
-        let result = machine().net(handle)?.receive();
-        if matches!(result, Err(Error::Unspecified)) {
-            machine().forget(handle.index());
-        }
-        result
+        machine().net_receive(handle)
     }
 
     fn net_reserve(handle: Handle, len: usize) -> Result<Frame, Error> {

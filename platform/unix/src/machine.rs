@@ -2,12 +2,15 @@
 //! The devices of the process and its waiting for them, behind one value.
 
 use std::{
-    os::fd::{AsFd, OwnedFd},
-    sync::OnceLock,
+    os::fd::OwnedFd,
+    sync::{
+        OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use fata_abi::{
-    Error, Handle, HandleSet, Platform,
+    Error, Frame, Handle, HandleSet, Platform,
     manifest::{MAX_ENTRIES, Properties},
 };
 use fata_tender::attach::Attached;
@@ -16,7 +19,11 @@ use rustix::{
     time::Timespec,
 };
 
-use crate::{Unix, block::Disk, net::Nic};
+use crate::{
+    Unix,
+    block::Disk,
+    net::{self, Nic},
+};
 
 /// Events taken at a time; further devices stay ready for the next call.
 const BATCH: usize = 8;
@@ -29,6 +36,8 @@ pub(crate) struct Machine {
     pub(crate) command_line: String,
     devices: [Device; MAX_ENTRIES],
     epoll: OwnedFd,
+    /// Network devices that could not receive because too many buffers were lent.
+    starved: AtomicU64,
 }
 
 /// A manifest entry with what is behind it.
@@ -64,8 +73,10 @@ impl Machine {
         {
             devices[index] = match properties {
                 Properties::Net { mac, mtu } => {
+                    // Told of what arrives, and of an end once: a device that nobody reads, or that
+                    // is gone, would end every wait otherwise.
                     let data = EventData::new_u64(index as u64);
-                    epoll::add(&epoll, &descriptor, data, EventFlags::IN)?;
+                    epoll::add(&epoll, &descriptor, data, EventFlags::IN | EventFlags::ET)?;
                     Device::Net(Nic {
                         descriptor,
                         mac,
@@ -82,6 +93,7 @@ impl Machine {
             command_line,
             devices,
             epoll,
+            starved: AtomicU64::new(0),
         })
     }
 
@@ -101,9 +113,24 @@ impl Machine {
         }
     }
 
+    /// Does what [`Platform::net_receive`] says.
+    pub(crate) fn net_receive(&self, handle: Handle) -> Result<Frame, Error> {
+        let nic = self.net(handle)?;
+        if !net::can_receive() {
+            self.starved
+                .fetch_or(1 << handle.index(), Ordering::Relaxed);
+            return Err(Error::Again);
+        }
+        nic.receive()
+    }
+
     /// Does what [`Platform::wait`] says.
     pub(crate) fn wait(&self, deadline: u64) -> HandleSet {
         let mut ready = self.finished_blocks();
+        if net::can_receive() {
+            // No edge tells of frames that had come before.
+            ready.0 |= self.starved.swap(0, Ordering::Relaxed);
+        }
         let timeout = if ready != HandleSet::EMPTY || deadline == 0 {
             Some(0)
         } else if deadline == u64::MAX {
@@ -121,14 +148,7 @@ impl Machine {
             return ready;
         };
         for event in events {
-            let index = event.data.u64();
-            let flags = event.flags;
-            if flags.contains(EventFlags::IN) {
-                ready.0 |= 1 << index;
-            } else {
-                // Hung up, with nothing left to read: it would be reported for ever.
-                self.forget(index as usize);
-            }
+            ready.0 |= 1 << event.data.u64();
         }
         ready
     }
@@ -141,14 +161,6 @@ impl Machine {
             }
         }
         ready
-    }
-
-    /// Does not wait for a device any more, because it has gone.
-    pub(crate) fn forget(&self, index: usize) {
-        if let Device::Net(nic) = &self.devices[index] {
-            // If it is not there any more, so much the better.
-            let _ = epoll::delete(&self.epoll, nic.descriptor.as_fd());
-        }
     }
 }
 
@@ -186,12 +198,45 @@ mod tests {
             assert_eq!(machine.wait(past), HandleSet::EMPTY);
         }
         theirs.send(&[0; 60]).unwrap();
-        for deadline in [0, u64::MAX, u64::MAX, end + 1_000_000 * MILLISECOND] {
+        assert_eq!(machine.wait(u64::MAX), HandleSet(1 << 5));
+        let handle = Handle::new(5).unwrap();
+        assert_eq!(machine.net_receive(handle).unwrap().len(), 60);
+        assert_eq!(machine.net_receive(handle).unwrap_err(), Error::Again);
+        for deadline in [0, u64::MAX, end + 1_000_000 * MILLISECOND] {
+            theirs.send(&[0; 60]).unwrap();
             assert_eq!(machine.wait(deadline), HandleSet(1 << 5));
         }
         assert!(machine.net(Handle::new(5).unwrap()).is_ok());
         assert!(machine.block(Handle::new(5).unwrap()).is_err());
         assert!(machine.net(Handle::new(6).unwrap()).is_err());
+    }
+
+    #[test]
+    fn what_nobody_reads_or_is_gone_does_not_keep_a_wait_from_waiting() {
+        let (attached, theirs) = device(5);
+        let machine = Machine::new(String::new(), vec![attached]).unwrap();
+        for _ in 0..3 {
+            theirs.send(&[0; 60]).unwrap();
+        }
+        let wait = || {
+            let start = Unix::clock_monotonic();
+            let end = start + 50 * MILLISECOND;
+            let mut turns = 0;
+            while Unix::clock_monotonic() < end {
+                machine.wait(end);
+                turns += 1;
+            }
+            turns
+        };
+        assert!(wait() <= 3, "frames that nobody reads");
+        drop(theirs);
+        assert!(wait() <= 3, "a device that is gone");
+        let handle = Handle::new(5).unwrap();
+        for _ in 0..3 {
+            assert_eq!(machine.net_receive(handle).unwrap().len(), 60);
+        }
+        assert!(machine.net_receive(handle).is_err());
+        assert!(wait() <= 3, "a device known to be gone");
     }
 
     #[test]

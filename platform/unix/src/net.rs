@@ -95,6 +95,11 @@ impl Nic {
     }
 }
 
+/// Whether a buffer to receive into would be lent.
+pub(crate) fn can_receive() -> bool {
+    LENT.load(Ordering::Relaxed) < BUFFERS - RESERVED
+}
+
 /// Lends a buffer of `size` bytes as a frame that fills it, unless `limit` of them are lent.
 fn lend(size: usize, limit: usize) -> Option<Frame> {
     if LENT.load(Ordering::Relaxed) >= limit {
