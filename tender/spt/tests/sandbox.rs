@@ -214,7 +214,7 @@ fn an_offer_is_filled_in_and_its_calls_are_allowed() {
     let offered = |code: &Code| run(&code.image().offer(DATA), &[], &[]);
     let show = Code::new().syscall(1, &[1, DATA, 72]).exit(0);
     let (first, second) = (offered(&show).stdout, offered(&show).stdout);
-    assert_eq!(first[..8], [15, 0, 0, 0, 0, 0, 2, 0]);
+    assert_eq!(first[..8], [31, 0, 0, 0, 0, 0, 2, 0]);
     assert_ne!(first[8..], second[8..], "seeds of two runs");
     assert!(first[8..].iter().any(|&byte| byte != 0));
     // Without the note, nothing is written.
