@@ -7,7 +7,7 @@
 //!
 //! Read first: the IANA registry of DNS parameters; RFC 3597 section 5 for unknown types.
 
-use core::fmt;
+use core::fmt::{self, Write};
 
 /// A record type.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -34,7 +34,7 @@ impl Type {
     pub fn from_text(text: &[u8]) -> Option<Self> {
         if let Some(known) = TABLE
             .iter()
-            .find(|known| known.name.as_bytes().eq_ignore_ascii_case(text))
+            .find(|known| known.name.bytes().eq_ignore_ascii_case(text))
         {
             return Some(Self(known.code));
         }
@@ -47,8 +47,8 @@ impl Type {
 
     /// The format of its data in text, a letter a field as `master/rdata.rs` explains them; none
     /// for types that have only the form of RFC 3597.
-    pub(crate) fn format(self) -> Option<&'static str> {
-        self.known().map(|known| known.format)
+    pub(crate) fn format(self) -> Option<&'static [u8]> {
+        self.known().map(|known| known.format.bytes())
     }
 
     /// Whether it stands only for queries, or for a message, and never in a zone (RFC 6895
@@ -69,7 +69,11 @@ impl Type {
 impl fmt::Display for Type {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.known() {
-            Some(known) => f.write_str(known.name),
+            Some(known) => known
+                .name
+                .bytes()
+                .iter()
+                .try_for_each(|&byte| f.write_char(byte.into())),
             None => write!(f, "TYPE{}", self.0),
         }
     }
@@ -110,13 +114,35 @@ pub(crate) const fn layout(rtype: Type) -> Layout {
 
 struct Known {
     code: u16,
-    name: &'static str,
-    format: &'static str,
+    name: Short<10>,
+    format: Short<9>,
+}
+
+/// A short text in its place, which takes half the room of a reference to one.
+struct Short<const N: usize> {
+    len: u8,
+    text: [u8; N],
+}
+
+impl<const N: usize> Short<N> {
+    const fn new(text: &str) -> Self {
+        let mut short = Self {
+            len: text.len() as u8,
+            text: [0; N],
+        };
+        let (place, _) = short.text.split_at_mut(text.len());
+        place.copy_from_slice(text.as_bytes());
+        short
+    }
+
+    fn bytes(&self) -> &[u8] {
+        self.text.get(..usize::from(self.len)).unwrap_or(&[])
+    }
 }
 
 macro_rules! table {
     ($($code:literal $name:literal $format:literal)*) => {
-        &[$(Known { code: $code, name: $name, format: $format }),*]
+        &[$(Known { code: $code, name: Short::new($name), format: Short::new($format) }),*]
     };
 }
 
@@ -198,19 +224,21 @@ mod tests {
     #[test]
     fn layouts_agree_with_formats() {
         for known in TABLE {
-            let first = known.format.find('N');
-            let prefix: u8 = known.format[..first.unwrap_or(0)]
-                .chars()
+            let rtype = Type(known.code);
+            let format = known.format.bytes();
+            let first = format.iter().position(|&field| field == b'N');
+            let prefix: u8 = format[..first.unwrap_or(0)]
+                .iter()
                 .map(|field| match field {
-                    'b' => 1,
-                    'h' => 2,
-                    other => panic!("field {other} before a name in {}", known.name),
+                    b'b' => 1,
+                    b'h' => 2,
+                    other => panic!("field {other} before a name in {rtype}"),
                 })
                 .sum();
-            let layout = layout(Type(known.code));
-            assert_eq!(layout.prefix, prefix, "{}", known.name);
-            let names = known.format.chars().filter(|&field| field == 'N').count();
-            assert_eq!(usize::from(layout.names), names, "{}", known.name);
+            let layout = layout(rtype);
+            assert_eq!(layout.prefix, prefix, "{rtype}");
+            let names = format.iter().filter(|&&field| field == b'N').count();
+            assert_eq!(usize::from(layout.names), names, "{rtype}");
         }
     }
 

@@ -169,9 +169,10 @@ impl Values {
     /// The first that is not a `T`.
     pub fn list<T: Value>(&self, name: &str, default: &str) -> Result<Vec<T>, ArgError> {
         let mut all = Vec::new();
-        for item in self.items(name, default) {
-            all.push(self.one(name, item)?);
-        }
+        self.each(name, default, T::EXPECTED, &mut |item| {
+            all.push(T::parse(item)?);
+            Some(())
+        })?;
         Ok(all)
     }
 
@@ -194,7 +195,21 @@ impl Values {
         join(&[&self.prefix, name])
     }
 
+    /// Calls `take` with each value of `name`, up to the first that is not what is `expected`.
     #[inline(never)]
+    fn each(
+        &self,
+        name: &str,
+        default: &str,
+        expected: &str,
+        take: &mut dyn FnMut(&str) -> Option<()>,
+    ) -> Result<(), ArgError> {
+        for item in self.items(name, default) {
+            take(item).ok_or_else(|| self.wrong(name, item, expected))?;
+        }
+        Ok(())
+    }
+
     fn items<'a>(&'a self, name: &str, default: &'a str) -> Vec<&'a str> {
         let mut items = Vec::new();
         let mut add = |text| {

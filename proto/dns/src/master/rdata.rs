@@ -56,7 +56,7 @@ pub(super) fn read(
             origin,
             start: start + 2,
         };
-        for field in format.bytes() {
+        for &field in format {
             fields.field(field)?;
         }
     }
@@ -111,8 +111,8 @@ fn stored(zone: &mut Builder, rtype: Type, data: &[u8]) -> Option<()> {
 }
 
 /// Whether `data` have the form of `format`, as far as the letters above have one.
-fn is_valid(format: &str, mut data: &[u8]) -> bool {
-    for field in format.bytes() {
+fn is_valid(format: &[u8], mut data: &[u8]) -> bool {
+    for &field in format {
         let len = match field {
             b'b' | b'g' => 1,
             b'h' | b'T' | b'c' => 2,
