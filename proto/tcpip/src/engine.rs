@@ -210,23 +210,21 @@ impl Engine {
 
     /// When [`poll`](Self::poll) has to be called even if nothing happens until then.
     pub(crate) fn deadline(&mut self, now: u64) -> Option<u64> {
-        let sockets = self
-            .interface
-            .poll_at(instant(now), &self.sockets)
-            .map(|at| (at.total_micros().max(0) as u64).saturating_mul(1000));
-        let slaac = self.slaac.as_ref().and_then(Slaac::deadline);
+        let sockets = self.interface.poll_at(instant(now), &self.sockets);
+        let sockets = sockets.map(|at| (at.total_micros().max(0) as u64).saturating_mul(1000));
         let patience = self.started + DHCP_PATIENCE;
         let patience = (self.dhcp.is_some() && now < patience).then_some(patience);
-        [
+        let mut first = u64::MAX;
+        for deadline in [
             sockets,
-            slaac,
+            self.slaac.as_ref().and_then(Slaac::deadline),
             self.tcp.deadline(),
             self.udp.deadline(),
             patience,
-        ]
-        .into_iter()
-        .flatten()
-        .min()
+        ] {
+            first = first.min(deadline.unwrap_or(u64::MAX));
+        }
+        (first != u64::MAX).then_some(first)
     }
 
     /// Whether the addresses that were configured are there.

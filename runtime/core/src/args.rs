@@ -215,7 +215,7 @@ impl Values {
         let mut add = |text| {
             let mut rest = Some(text);
             while let Some(text) = rest {
-                let (item, more) = cut(text, ',');
+                let (item, more) = cut(text, b',');
                 if !item.is_empty() {
                     items.push(item);
                 }
@@ -309,7 +309,7 @@ fn split(
                 "`: an argument is given as `--name=value`",
             ]);
         };
-        let (name, value) = cut(body, '=');
+        let (name, value) = cut(body, b'=');
         let Some(argument) = known.iter().find_map(|tree| find(tree, name)) else {
             return stop(&[&nearest::unknown(name, known)]);
         };
@@ -346,10 +346,11 @@ fn plain(word: &'static str) -> Result<&'static str, Stop> {
     }
 }
 
-/// Cuts `text` at the first `at`.
-fn cut(text: &str, at: char) -> (&str, Option<&str>) {
-    match text.split_once(at) {
-        Some((before, after)) => (before, Some(after)),
+/// Cuts `text` at the first `at`, which is ASCII.
+fn cut(text: &str, at: u8) -> (&str, Option<&str>) {
+    let place = text.bytes().position(|byte| byte == at);
+    match place.and_then(|place| text.split_at_checked(place)) {
+        Some((before, rest)) => (before, rest.get(1..)),
         None => (text, None),
     }
 }

@@ -365,14 +365,16 @@ impl Table {
 
     /// When [`tend`](Self::tend) has something to do by time alone.
     pub(crate) fn deadline(&self) -> Option<u64> {
-        let closing = self.closing.iter().map(|closing| closing.deadline);
-        let pending = self
-            .listeners
-            .iter()
-            .flatten()
-            .flat_map(|listener| &listener.pending);
-        let half_open = pending.filter_map(|pending| pending.since.checked_add(HALF_OPEN_AT_MOST));
-        closing.chain(half_open).min()
+        let mut first = u64::MAX;
+        for closing in &self.closing {
+            first = first.min(closing.deadline);
+        }
+        for listener in self.listeners.iter().flatten() {
+            for pending in &listener.pending {
+                first = first.min(pending.since.saturating_add(HALF_OPEN_AT_MOST));
+            }
+        }
+        (first != u64::MAX).then_some(first)
     }
 }
 
