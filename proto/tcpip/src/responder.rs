@@ -27,8 +27,9 @@ use crate::{
 
 /// Hop limit of answers.
 const HOP_LIMIT: u8 = 64;
-/// Largest of both header stacks.
-const LONGEST_HEADERS: usize = ETHERNET + IPV6 + UDP;
+/// Bytes before the payload of a datagram over IPv4, and over IPv6.
+const HEADERS_V4: usize = ETHERNET + IPV4 + UDP;
+const HEADERS_V6: usize = ETHERNET + IPV6 + UDP;
 
 /// Where a datagram came from, and which of our addresses it was sent to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -165,47 +166,63 @@ impl Responders {
 
     /// Turns the question's headers round. `headers` is as long as the question's.
     fn write_headers(&self, question: &Question, frame: &[u8], headers: &mut [u8], answer: &[u8]) {
-        let mut copy = [0; LONGEST_HEADERS];
-        let head = &mut copy[..question.payload_at];
-        head[..6].copy_from_slice(&frame[6..12]);
-        head[6..12].copy_from_slice(&frame[..6]);
-        head[12..14].copy_from_slice(&frame[12..14]);
-        let udp_len = (UDP + answer.len()) as u16;
-        let (ip, udp) = head[ETHERNET..].split_at_mut(question.payload_at - ETHERNET - UDP);
-        let old = &frame[ETHERNET..];
-        let addresses = if ip.len() == IPV4 {
+        if question.payload_at == HEADERS_V4 {
             let ident = self.ident.get().wrapping_add(1);
             self.ident.set(ident);
-            ip[0] = 0x45;
-            ip[2..4].copy_from_slice(&(IPV4 as u16 + udp_len).to_be_bytes());
-            ip[4..6].copy_from_slice(&ident.to_be_bytes());
-            ip[8] = HOP_LIMIT;
-            ip[9] = protocol::UDP;
-            ip[12..16].copy_from_slice(&old[16..20]);
-            ip[16..20].copy_from_slice(&old[12..16]);
-            let sum = Sum::default().add(ip).finish();
-            ip[10..12].copy_from_slice(&sum);
-            &ip[12..20]
-        } else {
-            ip[0] = 0x60;
-            ip[4..6].copy_from_slice(&udp_len.to_be_bytes());
-            ip[6] = protocol::UDP;
-            ip[7] = HOP_LIMIT;
-            ip[8..24].copy_from_slice(&old[24..40]);
-            ip[24..40].copy_from_slice(&old[8..24]);
-            &ip[8..40]
-        };
-        let ports = question.payload_at - UDP;
-        udp[..2].copy_from_slice(&frame[ports + 2..ports + 4]);
-        udp[2..4].copy_from_slice(&frame[ports..ports + 2]);
-        udp[4..6].copy_from_slice(&udp_len.to_be_bytes());
-        let sum = Sum::pseudo(protocol::UDP, udp_len)
-            .add(addresses)
-            .add(udp)
-            .add(answer);
-        udp[6..8].copy_from_slice(&sum.finish_udp());
-        headers.copy_from_slice(head);
+            if let (Some(old), Some(new)) = (frame.first_chunk(), headers.first_chunk_mut()) {
+                *new = turned_v4(old, ident, answer);
+            }
+        } else if let (Some(old), Some(new)) = (frame.first_chunk(), headers.first_chunk_mut()) {
+            *new = turned_v6(old, answer);
+        }
     }
+}
+
+// The lengths of these arrays are known to the compiler, so that nothing is checked at run time.
+
+fn turned_v4(old: &[u8; HEADERS_V4], ident: u16, answer: &[u8]) -> [u8; HEADERS_V4] {
+    let mut new = [0; HEADERS_V4];
+    let udp_len = (UDP + answer.len()) as u16;
+    new[..6].copy_from_slice(&old[6..12]);
+    new[6..12].copy_from_slice(&old[..6]);
+    new[12..14].copy_from_slice(&ether::IPV4);
+    new[14] = 0x45;
+    new[16..18].copy_from_slice(&(IPV4 as u16 + udp_len).to_be_bytes());
+    new[18..20].copy_from_slice(&ident.to_be_bytes());
+    new[22] = HOP_LIMIT;
+    new[23] = protocol::UDP;
+    new[26..30].copy_from_slice(&old[30..34]);
+    new[30..34].copy_from_slice(&old[26..30]);
+    let sum = Sum::default().add(&new[14..34]).finish();
+    new[24..26].copy_from_slice(&sum);
+    new[34..36].copy_from_slice(&old[36..38]);
+    new[36..38].copy_from_slice(&old[34..36]);
+    new[38..40].copy_from_slice(&udp_len.to_be_bytes());
+    // Addresses, ports and length lie side by side.
+    let sum = Sum::pseudo(protocol::UDP, udp_len).add(&new[26..40]);
+    new[40..].copy_from_slice(&sum.add(answer).finish_udp());
+    new
+}
+
+fn turned_v6(old: &[u8; HEADERS_V6], answer: &[u8]) -> [u8; HEADERS_V6] {
+    let mut new = [0; HEADERS_V6];
+    let udp_len = (UDP + answer.len()) as u16;
+    new[..6].copy_from_slice(&old[6..12]);
+    new[6..12].copy_from_slice(&old[..6]);
+    new[12..14].copy_from_slice(&ether::IPV6);
+    new[14] = 0x60;
+    new[18..20].copy_from_slice(&udp_len.to_be_bytes());
+    new[20] = protocol::UDP;
+    new[21] = HOP_LIMIT;
+    new[22..38].copy_from_slice(&old[38..54]);
+    new[38..54].copy_from_slice(&old[22..38]);
+    new[54..56].copy_from_slice(&old[56..58]);
+    new[56..58].copy_from_slice(&old[54..56]);
+    new[58..60].copy_from_slice(&udp_len.to_be_bytes());
+    // Addresses, ports and length lie side by side.
+    let sum = Sum::pseudo(protocol::UDP, udp_len).add(&new[22..60]);
+    new[60..].copy_from_slice(&sum.add(answer).finish_udp());
+    new
 }
 
 /// Whether an answer to `peer` would reach one host, and another one than ourselves.
