@@ -15,6 +15,7 @@ mod command_line;
 mod machine;
 mod memory;
 mod net;
+pub mod report;
 mod start;
 
 use fata_abi::{

@@ -3,16 +3,14 @@
 
 use std::{
     arch::global_asm,
-    backtrace::{Backtrace, BacktraceStatus},
     env,
     ffi::{OsString, c_char, c_int},
-    panic,
 };
 
-use fata_abi::{Platform, manifest::Manifest, platform};
+use fata_abi::{manifest::Manifest, platform};
 use fata_tender::{attach, options::Options};
 
-use crate::{Unix, command_line, machine, machine::Machine, memory};
+use crate::{command_line, machine, machine::Machine, memory, report};
 
 // Rust makes `main` for a program with a `fn main`; a unikernel has none, so here is one. It is weak,
 // which only assembly can say, so that it gives way in a test, whose harness brings its own.
@@ -24,7 +22,8 @@ global_asm!(".weak main", "main: b {start}", start = sym start);
 extern "C" fn start(count: c_int, arguments: *const *const c_char) -> c_int {
     // SAFETY: the C library calls `main` with the arguments of the process.
     unsafe { memory::set_arguments(count, arguments) };
-    panic::set_hook(Box::new(report_panic));
+    // SAFETY: this is the only thread, and nothing that it has called reads the environment now.
+    unsafe { report::prepare() };
     match prepare(env::args_os().skip(1)) {
         Ok(machine) => machine::install(machine),
         Err(error) => {
@@ -32,6 +31,7 @@ extern "C" fn start(count: c_int, arguments: *const *const c_char) -> c_int {
             return 1;
         }
     }
+    report::prepare_signals();
     platform::main().into()
 }
 
@@ -50,23 +50,6 @@ fn prepare(words: impl Iterator<Item = OsString>) -> Result<Machine, fata_tender
         .map_err(|error| fata_tender::Error::new(format!("cannot wait for devices: {error}")))
 }
 
-/// Ends the process as a panic ends a sealed image: the same line on the console, the same status.
-/// The backtrace is the host's, which knows names, and is asked for as everywhere: `RUST_BACKTRACE`.
-fn report_panic(info: &panic::PanicHookInfo<'_>) {
-    let message = info.payload_as_str().unwrap_or("a value that is no text");
-    let place = info
-        .location()
-        .map(|place| format!(" at {place}"))
-        .unwrap_or_default();
-    let mut report = format!("panic{place}: {message}\n");
-    let backtrace = Backtrace::capture();
-    if backtrace.status() == BacktraceStatus::Captured {
-        report.push_str(&backtrace.to_string());
-    }
-    Unix::console_write(report.as_bytes());
-    Unix::abort()
-}
-
 #[cfg(test)]
 mod tests {
     use fata_abi::{
@@ -75,7 +58,10 @@ mod tests {
         note::{HEADER_SIZE, Note},
     };
 
+    use fata_abi::Platform;
+
     use super::*;
+    use crate::Unix;
 
     const SIZE: usize = note_size(1);
     static MANIFEST: Note<SIZE> = encode_note(&[Device {

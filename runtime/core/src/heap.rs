@@ -68,6 +68,15 @@ pub fn statistics() -> Statistics {
     }
 }
 
+/// Prints what to do about an allocation that failed, if one just has; whether it did. For platforms
+/// on which not [`panic`](crate::panic()) ends an image whose memory ran out.
+pub fn report_failure() -> bool {
+    let mut line = Line::new();
+    explain_failure(&mut line);
+    line.flush();
+    FAILED.load(Ordering::Relaxed) != 0
+}
+
 /// Appends to the message of a panic what to do about an allocation that failed, if one just has:
 /// Rust's own message knows only its size.
 pub(crate) fn explain_failure(line: &mut Line) {
