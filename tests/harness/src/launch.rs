@@ -28,6 +28,7 @@ pub struct Launch {
     image: Option<PathBuf>,
     options: Vec<OsString>,
     arguments: Vec<OsString>,
+    variable: Option<(&'static str, &'static str)>,
     limit: Duration,
 }
 
@@ -39,6 +40,7 @@ impl Launch {
             image: image.map(Path::to_owned),
             options: Vec::new(),
             arguments: Vec::new(),
+            variable: None,
             limit: LIMIT,
         }
     }
@@ -52,6 +54,12 @@ impl Launch {
     /// Adds a boot argument.
     pub fn argument(mut self, argument: impl AsRef<OsStr>) -> Self {
         self.arguments.push(argument.as_ref().to_owned());
+        self
+    }
+
+    /// Sets a variable of its environment.
+    pub fn variable(mut self, name: &'static str, value: &'static str) -> Self {
+        self.variable = Some((name, value));
         self
     }
 
@@ -98,6 +106,7 @@ impl Launch {
         }
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]);
+        command.envs(self.variable);
         Running::start(command, self.limit)
     }
 }
@@ -123,8 +132,6 @@ impl Running {
         let start = || -> io::Result<(Child, PipeReader)> {
             let (reader, writer) = io::pipe()?;
             command
-                // The host's way of printing a backtrace needs more memory than some rows give.
-                .env_remove("RUST_BACKTRACE")
                 .stdin(Stdio::null())
                 .stdout(writer.try_clone()?)
                 .stderr(writer);

@@ -30,7 +30,11 @@ pub(super) fn panic(lab: &Lab) -> Check {
     outcome.says("on purpose: 42")?;
     outcome.says("src/main.rs:")?;
     if lab.platform == Platform::Unix {
-        return Ok(());
+        // The names take more memory than the program has.
+        let outcome = lab.launch().variable("RUST_BACKTRACE", "1").run()?;
+        outcome.aborts()?;
+        outcome.says("on purpose: 42")?;
+        return outcome.says("test_panic::main");
     }
     let addresses = outcome
         .output
@@ -81,11 +85,7 @@ pub(super) fn heap_use_after_free(lab: &Lab) -> Check {
 
 /// An image that asks for more than it was given ends, and says what to give.
 pub(super) fn alloc_exhaustion(lab: &Lab) -> Check {
-    let outcome = lab.launch().run()?;
-    if lab.platform == Platform::Unix && outcome.status == Status::Killed(6) {
-        // The standard library comes first in a process, and has the word.
-        return outcome.says("memory allocation of");
-    }
+    let outcome = lab.launch().variable("RUST_BACKTRACE", "1").run()?;
     outcome.aborts()?;
     outcome.says("out of memory")?;
     outcome.says("--mem")
