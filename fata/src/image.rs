@@ -34,7 +34,7 @@ macro_rules! __image {
                     ::core::option_env!("FATA_BOOT_ARGUMENTS"),
                     "",
                 )),
-                arguments: __fata::checked($arguments),
+                arguments: $arguments,
                 manifest: Slice::new(__fata::manifest(&MANIFEST.0)),
             }
         };

@@ -30,8 +30,15 @@ pub(crate) fn main(attributes: &TokenStream, function: &ItemFn) -> Result<TokenS
             const DEVICES: &[&[__fata::abi::manifest::Device<'static>]] =
                 &[#(<#types as program::Parameter>::DEVICES),*];
             const LIST: wiring::DeviceList<{ wiring::count(DEVICES) }> = wiring::DeviceList::concat(DEVICES);
-            static ARGUMENTS: image::ArgumentTree =
-                image::ArgumentTree::new(&[], &[#(<#types as program::Parameter>::ARGUMENTS),*]);
+            // Names are looked at without those of the runtime, which none may have.
+            const _: &image::ArgumentTree = __fata::checked(&image::ArgumentTree::new(
+                &[],
+                &[#(<#types as program::Parameter>::ARGUMENTS),*],
+            ));
+            static ARGUMENTS: image::ArgumentTree = image::ArgumentTree::new(
+                &[],
+                &[#(<#types as program::Parameter>::ARGUMENTS,)* program::ARGUMENTS],
+            );
 
             ::fata::__image! {
                 devices: LIST.get(),

@@ -85,6 +85,11 @@ fn hello_is_built_described_and_run() {
         .unwrap();
     assert_eq!(whom["default"], "world");
     assert_eq!(whom["help"], "Whom to greet.");
+    let of_the_runtime = |argument: &&Value| argument["name"] == "logs";
+    assert_eq!(arguments.iter().filter(of_the_runtime).count(), 1);
+    let help = package.fata(&["run", "-q", "--", "--help"]);
+    let help = String::from_utf8(help.stdout).unwrap();
+    assert_eq!(help.matches("--logs").count(), 1, "{help}");
     assert_eq!(description["size"], fs::metadata(&image).unwrap().len());
 
     let no_disk = package.fata(&["run", "-q", "--block", "storage=disk.img"]);

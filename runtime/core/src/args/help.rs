@@ -3,7 +3,7 @@
 
 use fata_abi::image::{Argument, ArgumentTree, Image, REPEATED, REQUIRED};
 
-use super::visit;
+use super::{find, visit};
 use crate::console::Line;
 
 /// Column at which help is wrapped.
@@ -18,7 +18,8 @@ pub(crate) fn print_version(image: &Image) {
     }
 }
 
-/// Prints what `image` is and which arguments it understands; `own` are those of the runtime.
+/// Prints what `image` is and which arguments it understands; `own` are those of the runtime, which
+/// the image lists too.
 #[inline(never)]
 pub(crate) fn print_help(image: &Image, own: &'static ArgumentTree) {
     print_version(image);
@@ -31,9 +32,12 @@ pub(crate) fn print_help(image: &Image, own: &'static ArgumentTree) {
         page.end();
     }
     // Arguments of a type lie directly below the root, those of its devices deeper.
-    page.group("Arguments", image.arguments, &|depth| depth < 2);
-    page.group("Devices", image.arguments, &|depth| depth >= 2);
-    page.group("Runtime", own, &|_| true);
+    let is_own = |name: &str| find(own, name).is_some();
+    page.group("Arguments", image.arguments, &|name, depth| {
+        depth < 2 && !is_own(name)
+    });
+    page.group("Devices", image.arguments, &|_, depth| depth >= 2);
+    page.group("Runtime", own, &|_, _| true);
     page.wrap("--help", 2);
     page.end();
     page.wrap("Print this page.", INDENT);
@@ -64,10 +68,15 @@ struct Page {
 }
 
 impl Page {
-    fn group(&mut self, title: &str, tree: &'static ArgumentTree, belongs: &dyn Fn(usize) -> bool) {
+    fn group(
+        &mut self,
+        title: &str,
+        tree: &'static ArgumentTree,
+        belongs: &dyn Fn(&str, usize) -> bool,
+    ) {
         let mut empty = true;
         visit(tree, &mut |name, argument, depth| {
-            if belongs(depth) {
+            if belongs(name, depth) {
                 if empty {
                     self.line.push("\n");
                     self.line.push(title);
