@@ -19,6 +19,7 @@ use object::{
 
 pub mod about;
 pub mod check;
+pub mod lines;
 pub mod strip;
 pub mod symbols;
 

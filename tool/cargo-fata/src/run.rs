@@ -23,7 +23,7 @@ use crate::{
     config::Target,
     devices::{DeviceFlags, Devices},
     failure::failure,
-    image::{Elf, symbols::Symbols},
+    image::{Elf, lines::Lines, symbols::Symbols},
     output::{Output, display},
     project::{Project, Selection},
 };
@@ -227,17 +227,23 @@ fn pass_on(child: &mut Child, symbols: Option<&Path>) -> anyhow::Result<()> {
         .take()
         .context("the unikernel has no console")?;
     let names = |addresses: &[u64]| {
-        let symbols = symbols.and_then(read_symbols).unwrap_or_default();
+        let file = symbols.and_then(|path| fs::read(path).ok());
+        let elf = file.as_deref().and_then(|file| Elf::parse(file).ok());
+        let symbols = elf.as_ref().and_then(|elf| Symbols::read(elf).ok());
+        let symbols = symbols.unwrap_or_default();
+        let lines = elf.as_ref().and_then(Lines::read);
         // A return address is that of the instruction after the call.
-        let call = |address: &u64| symbols.function(address.wrapping_sub(1));
-        addresses.iter().map(call).collect()
+        let calls = addresses.iter().map(|address| address.wrapping_sub(1));
+        let place = |address| {
+            let mut name = symbols.function(address)?;
+            if let Some(line) = lines.as_ref().and_then(|lines| lines.at(address)) {
+                name.push_str(&format!(" at {line}"));
+            }
+            Some(name)
+        };
+        calls.map(place).collect()
     };
     console::pass_on(console, std::io::stdout().lock(), names).context("cannot write to stdout")
-}
-
-fn read_symbols(path: &Path) -> Option<Symbols> {
-    let data = fs::read(path).ok()?;
-    Symbols::read(&Elf::parse(&data).ok()?).ok()
 }
 
 /// The status for what became of the unikernel.
