@@ -2,7 +2,8 @@
 //! DNS for unikernels: zone files, the wire format, and the core of an authoritative server.
 //!
 //! Everything here is bytes in, bytes out: no sockets, no clock, no tasks. The program that owns
-//! the sockets parses its zones once with [`Zone::parse`], gives them to [`Server::new`], and hands
+//! the sockets reads its zones once, with [`Zone::parse`] from text or with [`Zone::load`] from what
+//! its build script has compiled, gives them to [`Server::new`], and hands
 //! every query that arrives to [`Server::answer`], which writes the reply into a buffer that the
 //! caller lends and allocates nothing; zone transfers are a sequence of messages from
 //! [`Server::transfer`].
@@ -34,4 +35,4 @@ pub use master::{Include, ZoneError};
 pub use name::{MAX_LABEL, MAX_NAME, Name, NameError};
 pub use server::{DuplicateZone, Policy, Prefix, PrefixError, Server, Transfer, Transport};
 pub use types::Type;
-pub use zone::{Warning, WarningKind, Zone};
+pub use zone::{NotCompiled, Warning, WarningKind, Zone};

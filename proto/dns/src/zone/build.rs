@@ -72,13 +72,9 @@ impl Builder {
             records,
             warnings: [].into(),
         };
-        zone.mark_existing();
-        zone.mark_cuts();
-        zone.lend_wildcards();
-        zone.soa = zone.read_soa();
+        zone.link();
         check::zone(&zone, file, &self.records, &mut warnings)?;
         zone.warnings = warnings.into_boxed_slice();
-        zone.tree.shrink();
         Ok(zone)
     }
 
@@ -170,7 +166,8 @@ fn stored(data: &[u8], at: u32) -> &[u8] {
     rest.get(..len).unwrap_or(&[])
 }
 
-fn labels(mut name: &[u8]) -> u8 {
+/// How many labels a name has, the empty one aside.
+pub(super) fn labels(mut name: &[u8]) -> u8 {
     let mut count = 0;
     while let Some(parent) = crate::name::parent(name) {
         name = parent;
@@ -180,6 +177,16 @@ fn labels(mut name: &[u8]) -> u8 {
 }
 
 impl Zone {
+    /// Works out what an answer would otherwise have to search for, once names and RRsets are in
+    /// their places.
+    pub(super) fn link(&mut self) {
+        self.mark_existing();
+        self.mark_cuts();
+        self.lend_wildcards();
+        self.soa = self.read_soa();
+        self.tree.shrink();
+    }
+
     /// Marks the owners, and the empty non-terminals above them.
     fn mark_existing(&mut self) {
         let nodes = &mut self.tree.nodes;

@@ -8,6 +8,7 @@
 
 mod build;
 mod check;
+mod compiled;
 mod tree;
 
 use alloc::{boxed::Box, vec::Vec};
@@ -20,6 +21,7 @@ use crate::{
 
 pub(crate) use build::{Builder, Record};
 pub use check::{Warning, WarningKind};
+pub use compiled::NotCompiled;
 pub(crate) use tree::{DELEGATION, DNAME, EXISTS, Found, IN_ZONE, NONE, Tree, hash};
 
 /// A zone, checked and ready to be served.
