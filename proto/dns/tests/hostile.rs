@@ -201,3 +201,47 @@ fn long_chains_end() {
         );
     }
 }
+
+/// A compiled zone that is loaded in spite of the damage is served too, though with other content:
+/// only that nothing panics or loops is asked of it.
+#[test]
+fn damaged_compiled_zones() {
+    let origin: Name = "example.org".parse().expect("a name");
+    let compiled = Zone::parse("example.org", ORG, &origin).expect("a zone").compile();
+    let name = |name: &str| message::wire(name);
+    let mut dice = Dice(0x5851_f42d_4c95_7f2d);
+    let mut loaded = 0;
+    for _ in 0..20_000 {
+        let mut bytes = compiled.clone();
+        let at = dice.roll(bytes.len());
+        bytes[at] = dice.roll(256) as u8;
+        if dice.roll(2) == 0 {
+            dice.damage(&mut bytes);
+        }
+        let Ok(zone) = Zone::load(&bytes) else {
+            continue;
+        };
+        loaded += 1;
+        let policy = Policy {
+            transfer: vec!["127.0.0.1".parse().expect("an address")],
+            ..Policy::default()
+        };
+        let server = Server::new(vec![zone], policy).expect("one zone");
+        let mut reply = vec![0; 65_535];
+        for asked in ["example.org", "www.example.org", "none.example.org"] {
+            for rtype in [1, 6, 15, 255] {
+                let query = message::query(7, &name(asked), rtype, None);
+                let _ = server.answer(&query, Transport::Tcp, &mut reply);
+            }
+        }
+        let query = message::query(7, &name("example.org"), 252, None);
+        if let Some(mut transfer) = server.transfer(&query, IpAddr::V4(Ipv4Addr::LOCALHOST)) {
+            let mut messages = 0;
+            while transfer.next(&mut reply).is_some() {
+                messages += 1;
+                assert!(messages < 100);
+            }
+        }
+    }
+    assert!(loaded > 1000, "too few are loaded to show anything: {loaded}");
+}

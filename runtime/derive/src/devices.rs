@@ -192,10 +192,18 @@ fn crate_path(input: &DeriveInput) -> Result<TokenStream> {
 /// The files below the directory that `literal` names, each with its key, sorted by key.
 fn embed(literal: &LitStr) -> Result<Vec<(String, String)>> {
     let error = |message: String| Error::new(literal.span(), message);
-    let base = env::var_os("CARGO_MANIFEST_DIR")
-        .map(PathBuf::from)
-        .ok_or_else(|| error("directories are embedded relative to `CARGO_MANIFEST_DIR`, which is not set: build with cargo".into()))?;
-    let directory = base.join(literal.value());
+    let value = literal.value();
+    let (variable, path) = match value.strip_prefix("$OUT_DIR/") {
+        Some(path) => ("OUT_DIR", path),
+        None => ("CARGO_MANIFEST_DIR", value.as_str()),
+    };
+    let Some(base) = env::var_os(variable).map(PathBuf::from) else {
+        return Err(error(match variable {
+            "OUT_DIR" => "`$OUT_DIR` is where build.rs writes, and there is no build.rs".into(),
+            _ => "directories are embedded relative to `CARGO_MANIFEST_DIR`, which is not set: build with cargo".into(),
+        }));
+    };
+    let directory = base.join(path);
     let mut walk = Walk {
         files: Vec::new(),
         inside: Vec::new(),

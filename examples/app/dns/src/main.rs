@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: ISC
 //! An authoritative DNS server whose zones are compiled into the image.
 //!
-//! Zones are the files in `zones`, each named after its zone. Datagrams are answered by a function
+//! Zones are the files in `zones`, each named after its zone; `build.rs` compiles them. Datagrams are answered by a function
 //! that runs on the received frame; streams, which carry large answers and zone transfers, have a
 //! task for each connection. Secondary servers are notified once, at the start, because a zone here
 //! changes with the image.
@@ -31,8 +31,8 @@ use fata::{
 struct Devices {
     /// The network that queries arrive on.
     service: Stack,
-    /// Zone files, compiled into the image.
-    #[device(embed = "zones")]
+    /// The zones, as `build.rs` has compiled them.
+    #[device(embed = "$OUT_DIR/zones")]
     zones: Files,
 }
 

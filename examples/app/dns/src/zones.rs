@@ -1,24 +1,14 @@
 // SPDX-License-Identifier: ISC
-//! From the files in the image to zones.
+//! From the compiled zones in the image to zones.
 
-use fata::{
-    dns::{Name, Zone},
-    prelude::*,
-};
+use fata::{dns::Zone, prelude::*};
 
-/// Reads every file `NAME.zone`; files with other names are there to be included.
+/// Takes in every zone that `build.rs` has compiled.
 pub(crate) fn load(files: Files) -> Result<Vec<Zone>, Error> {
     let mut zones = Vec::new();
-    for (file, text) in files.iter() {
-        let Some(name) = file.strip_suffix(".zone") else {
-            continue;
-        };
-        let origin: Name = name.parse()?;
-        let zone = Zone::parse_with(file, text, &origin, &mut |included| files.get(included))?;
-        for warning in zone.warnings() {
-            warn!("{file}: {warning}");
-        }
-        let (serial, records) = (zone.serial(), zone.records());
+    for (_, compiled) in files.iter() {
+        let zone = Zone::load(compiled)?;
+        let (origin, serial, records) = (zone.origin(), zone.serial(), zone.records());
         info!("zone {origin} serial {serial}, {records} records");
         zones.push(zone);
     }
