@@ -45,6 +45,8 @@ const LAW: &[Layer] = &[
     layer("fata", &["abi", "device", "runtime", "proto", "platform"]),
     layer("tender", &["abi", "tender"]),
     layer("tool", &["abi", "tender", "tool"]),
+    // `fata` alone, but for a build script that compiles zones with the parser that images leave out.
+    layer("examples/app/dns", &["fata", "proto/dns"]),
     layer("examples", &["fata"]),
     layer("tests/unikernels", &["fata"]),
     layer("tests/harness", &["tool", "tender", "abi"]),

@@ -12,7 +12,8 @@ use fata_device::{
 ///
 /// As a field of devices, `#[device(embed = "zones")]` embeds the directory `zones` beside the
 /// package's `Cargo.toml`. Changes to its files rebuild the program; that a file was added or
-/// removed Cargo learns only from a `build.rs` that prints `cargo::rerun-if-changed=zones`.
+/// removed Cargo learns only from a `build.rs` that prints `cargo::rerun-if-changed=zones`. With
+/// `embed = "$OUT_DIR/zones"` it is what `build.rs` has made there.
 #[derive(Clone, Copy, Debug)]
 pub struct Files {
     /// Sorted by key.

@@ -22,6 +22,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         fs::remove_dir_all(&out)?;
     }
     fs::create_dir_all(&out)?;
+    let mut zones = 0;
     for (file, text) in &files {
         let Some(name) = file.strip_suffix(".zone") else {
             continue;
@@ -37,6 +38,12 @@ fn main() -> Result<(), Box<dyn Error>> {
             }
             Err(error) => println!("cargo::error={error}"),
         }
+        zones += 1;
+    }
+    if zones == 0 {
+        let what = "no zones: put a file named after its zone, such as `example.org.zone`, into \
+                    the directory `zones`";
+        println!("cargo::error={what}");
     }
     Ok(())
 }

@@ -207,7 +207,9 @@ fn long_chains_end() {
 #[test]
 fn damaged_compiled_zones() {
     let origin: Name = "example.org".parse().expect("a name");
-    let compiled = Zone::parse("example.org", ORG, &origin).expect("a zone").compile();
+    let compiled = Zone::parse("example.org", ORG, &origin)
+        .expect("a zone")
+        .compile();
     let name = |name: &str| message::wire(name);
     let mut dice = Dice(0x5851_f42d_4c95_7f2d);
     let mut loaded = 0;
@@ -243,5 +245,8 @@ fn damaged_compiled_zones() {
             }
         }
     }
-    assert!(loaded > 1000, "too few are loaded to show anything: {loaded}");
+    assert!(
+        loaded > 1000,
+        "too few are loaded to show anything: {loaded}"
+    );
 }

@@ -58,7 +58,8 @@ pub fn derive_args(input: TokenStream) -> TokenStream {
 ///
 /// - `name = "..."`: another name in the manifest than that of the field;
 /// - `embed = "directory"`: the device is made of the files below this directory beside
-///   `Cargo.toml`, all of them, as they are when the program is compiled.
+///   `Cargo.toml`, all of them, as they are when the program is compiled; below the folder that
+///   `build.rs` writes to where it begins with `$OUT_DIR/`.
 ///
 /// ```ignore
 /// #[derive(fata::Devices)]

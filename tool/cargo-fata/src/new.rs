@@ -49,6 +49,10 @@ enum Template {
 type File = (&'static str, &'static str);
 
 const MANIFEST: &str = include_str!("../templates/Cargo.toml.in");
+/// What the dns template needs beside that: its build script compiles the zones.
+const DNS_MANIFEST: &str = "\n[build-dependencies]\n\
+    # Reads the zone files when the image is built.\n\
+    fata-dns = { @FATA_DNS@ }\n";
 const APART: &str = "\n# Not a member of the workspace of a folder above.\n[workspace]\n";
 const IGNORE: File = (".gitignore", "/target\n/dist\n");
 const HELLO: &[File] = &[
@@ -88,7 +92,10 @@ impl New {
         }
         let mut manifest = MANIFEST
             .replace("@NAME@", name)
-            .replace("@FATA@", &self.source()?);
+            .replace("@FATA@", &self.source("fata")?);
+        if self.template == Template::Dns {
+            manifest += &DNS_MANIFEST.replace("@FATA_DNS@", &self.source("proto/dns")?);
+        }
         if self.is_below_a_package() {
             manifest.push_str(APART);
         }
@@ -130,8 +137,9 @@ impl New {
         above.any(|folder| folder.join("Cargo.toml").is_file())
     }
 
-    /// Where the package takes Fata from, as the inside of a TOML table.
-    fn source(&self) -> anyhow::Result<String> {
+    /// Where the package takes a crate of Fata from, as the inside of a TOML table. `folder` is
+    /// that of the crate in a checkout.
+    fn source(&self, folder: &str) -> anyhow::Result<String> {
         if let Some(url) = &self.fata_git {
             return Ok(format!("git = {}", quoted(url)));
         }
@@ -141,16 +149,16 @@ impl New {
             // Until the crates are published: the checkout that the tool was built from.
             None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."),
         };
-        let facade = checkout.join("fata");
-        if !facade.join("Cargo.toml").is_file() {
+        let folder = checkout.join(folder);
+        if !folder.join("Cargo.toml").is_file() {
             return Err(failure(
                 format!("no checkout of Fata in `{}`", checkout.display()),
                 "name one with `--fata-path PATH`, or a repository with `--fata-git URL`",
             ));
         }
-        let facade = fs::canonicalize(&facade)
-            .with_context(|| format!("cannot resolve `{}`", facade.display()))?;
-        Ok(format!("path = {}", quoted(&facade.display().to_string())))
+        let folder = fs::canonicalize(&folder)
+            .with_context(|| format!("cannot resolve `{}`", folder.display()))?;
+        Ok(format!("path = {}", quoted(&folder.display().to_string())))
     }
 }
 

@@ -31,8 +31,12 @@ pub(super) fn tender() -> Result<PathBuf> {
         "cargo",
         &["build", "--quiet", "--release", "-p", "fata-spt"],
     )?;
-    let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
-    Ok(PathBuf::from(target).join("release/fata-spt"))
+    Ok(target().join("release/fata-spt"))
+}
+
+/// Where cargo builds.
+pub(super) fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from)
 }
 
 /// Solo5's own tender and its hello, from the folder of a Solo5 build that `FATA_SOLO5` names.

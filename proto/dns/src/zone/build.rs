@@ -9,6 +9,7 @@ use super::{
     DELEGATION, DNAME, EXISTS, IN_ZONE, NONE, Rrset, Soa, Tree, Zone,
     check::{self, Warnings},
     node_at,
+    tree::Node,
 };
 use crate::{
     master::ZoneError,
@@ -191,7 +192,7 @@ impl Zone {
     fn mark_existing(&mut self) {
         let nodes = &mut self.tree.nodes;
         for start in 0..nodes.len() {
-            if nodes[start].rrset_count == 0 {
+            if nodes.get(start).is_none_or(|node| node.rrset_count == 0) {
                 continue;
             }
             let mut at = start;
@@ -209,16 +210,17 @@ impl Zone {
     fn mark_cuts(&mut self) {
         for index in 0..self.tree.nodes.len() {
             let id = index as u32;
-            let node = &self.tree.nodes[index];
-            if node.flags & IN_ZONE == 0 {
+            let Some(&Node { flags, parent, .. }) = self.tree.node(id) else {
+                continue;
+            };
+            if flags & IN_ZONE == 0 {
                 continue;
             }
-            let parent = node.parent;
             let above = match self.tree.node(parent) {
                 Some(parent) if id != self.apex => parent.below,
                 _ => NONE,
             };
-            let mut flags = node.flags;
+            let mut flags = flags;
             if id != self.apex && self.rrset(id, Type::NS).is_some() {
                 flags |= DELEGATION;
             }
@@ -226,13 +228,14 @@ impl Zone {
                 flags |= DNAME;
             }
             let wildcard = flags & EXISTS != 0 && self.tree.name(id).starts_with(b"\x01*");
-            let node = &mut self.tree.nodes[index];
-            node.flags = flags;
-            node.below = match (above, flags & (DELEGATION | DNAME)) {
-                (NONE, 0) => NONE,
-                (NONE, _) => id,
-                _ => above,
-            };
+            if let Some(node) = self.tree.nodes.get_mut(index) {
+                node.flags = flags;
+                node.below = match (above, flags & (DELEGATION | DNAME)) {
+                    (NONE, 0) => NONE,
+                    (NONE, _) => id,
+                    _ => above,
+                };
+            }
             if wildcard && let Some(parent) = self.tree.nodes.get_mut(parent as usize) {
                 parent.wildcard = id;
             }
@@ -243,10 +246,13 @@ impl Zone {
     /// wildcard, so that their addresses are found with one step.
     fn lend_wildcards(&mut self) {
         for index in 0..self.tree.nodes.len() {
-            if self.tree.nodes[index].flags & (IN_ZONE | EXISTS) != IN_ZONE {
+            let Some(&Node { flags, parent, .. }) = self.tree.node(index as u32) else {
+                continue;
+            };
+            if flags & (IN_ZONE | EXISTS) != IN_ZONE {
                 continue;
             }
-            let mut at = self.tree.nodes[index].parent;
+            let mut at = parent;
             while let Some(node) = self.tree.node(at) {
                 if node.flags & EXISTS != 0 {
                     break;
@@ -260,9 +266,10 @@ impl Zone {
                 && let Some(wildcard) = self.tree.node(encloser.wildcard)
             {
                 let (rrsets, count) = (wildcard.rrsets, wildcard.rrset_count);
-                let node = &mut self.tree.nodes[index];
-                node.rrsets = rrsets;
-                node.rrset_count = count;
+                if let Some(node) = self.tree.nodes.get_mut(index) {
+                    node.rrsets = rrsets;
+                    node.rrset_count = count;
+                }
             }
         }
     }

@@ -19,7 +19,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::{EXISTS, IN_ZONE, NONE, Rrset, Soa, Tree, Zone, build::labels};
-use crate::{name::MAX_NAME, types::Type};
+use crate::{name::MAX_LABEL, types::Type};
 
 /// Changes with the form.
 const MAGIC: u32 = 0x465a_0001;
@@ -135,21 +135,12 @@ impl<'b> Input<'b> {
     fn node(&mut self, tree: &mut Tree, index: u32, apex: u32, first: u32) -> Option<u32> {
         let parent = self.word()?;
         let count = self.half()?;
-        let label = self.take(1 + usize::from(*self.0.first()?))?;
-        let mut name = [0; MAX_NAME];
-        let above: &[u8] = match tree.node(parent) {
-            Some(_) => tree.name(parent),
-            None if parent == NONE && label == [0] => &[],
-            None => return None,
-        };
-        let name = name.get_mut(..label.len() + above.len())?;
-        let (front, back) = name.split_at_mut_checked(label.len())?;
-        front.copy_from_slice(label);
-        back.copy_from_slice(above);
-        if crate::name::wire_len(name) != Some(name.len()) || tree.intern(name).ok() != Some(index)
-        {
+        let len = *self.0.first()?;
+        let label = self.take(1 + usize::from(len))?;
+        if usize::from(len) > MAX_LABEL || (len == 0) != (parent == NONE) {
             return None;
         }
+        tree.add(label, parent)?;
         let node = tree.nodes.get_mut(index as usize)?;
         if index == apex {
             node.flags |= IN_ZONE;

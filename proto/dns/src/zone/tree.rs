@@ -97,8 +97,9 @@ impl Tree {
     }
 
     fn find_existing(&self, name: &[u8]) -> Option<u32> {
+        let exists = |node: &Node| node.flags & EXISTS != 0;
         self.find(name)
-            .filter(|&node| self.nodes[node as usize].flags & EXISTS != 0)
+            .filter(|&node| self.node(node).is_some_and(exists))
     }
 
     /// Searches for `name`, which is at or below `apex`, a name of `apex_labels` labels.
@@ -155,6 +156,22 @@ impl Tree {
         Ok(parent)
     }
 
+    /// Adds the name that is `label` before the name of `parent`, which was not there before; the
+    /// root has no parent. Fails if there is no such parent, or no room.
+    pub(crate) fn add(&mut self, label: &[u8], parent: u32) -> Option<()> {
+        let start = self.names.len();
+        self.names.extend_from_slice(label);
+        if parent != NONE {
+            let above = self.node(parent)?;
+            let from = above.name as usize;
+            self.names
+                .extend_from_within(from..from + usize::from(above.len));
+        }
+        let name = name::Name::from_wire(self.names.get(start..)?)?;
+        let place = u32::try_from(start).ok()?;
+        self.push(name.as_bytes(), place, parent).ok().map(|_| ())
+    }
+
     fn push(&mut self, name: &[u8], place: u32, parent: u32) -> Result<u32, TreeFull> {
         let index = u32::try_from(self.nodes.len()).map_err(|_| TreeFull)?;
         if index >= INDEX_MASK {
@@ -191,10 +208,13 @@ impl Tree {
     fn enter(&mut self, node: u32, hash: u32) {
         let mask = self.slots.len() - 1;
         let mut at = hash as usize & mask;
-        while self.slots[at] != 0 {
+        while let Some(slot) = self.slots.get_mut(at) {
+            if *slot == 0 {
+                *slot = (node + 1) | (hash & !INDEX_MASK);
+                return;
+            }
             at = (at + 1) & mask;
         }
-        self.slots[at] = (node + 1) | (hash & !INDEX_MASK);
     }
 
     /// Gives back what growing left over.

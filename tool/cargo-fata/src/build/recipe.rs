@@ -100,7 +100,7 @@ const SMALLER: [&str; 4] = [
     "-Cllvm-args=-enable-machine-outliner=always",
     // Level `z` copies nearly nothing into its callers. Much of Rust's code is smaller in its place
     // than as a call: this is the number that gives the smallest `dns`.
-    "-Cllvm-args=-inline-threshold=45",
+    "-Cllvm-args=-inline-threshold=40",
     // A table has eight bytes for each of its targets, which is more than a few comparisons take.
     "-Cllvm-args=-min-jump-table-entries=16",
 ];
