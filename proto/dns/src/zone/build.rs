@@ -74,6 +74,7 @@ impl Builder {
             warnings: [].into(),
         };
         zone.link();
+        zone.tree.shrink();
         check::zone(&zone, file, &self.records, &mut warnings)?;
         zone.warnings = warnings.into_boxed_slice();
         Ok(zone)
@@ -185,7 +186,6 @@ impl Zone {
         self.mark_cuts();
         self.lend_wildcards();
         self.soa = self.read_soa();
-        self.tree.shrink();
     }
 
     /// Marks the owners, and the empty non-terminals above them.

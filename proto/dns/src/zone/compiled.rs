@@ -24,6 +24,11 @@ use crate::{name::MAX_LABEL, types::Type};
 /// Changes with the form.
 const MAGIC: u32 = 0x465a_0001;
 
+/// Bytes of a node with the shortest label.
+const NODE_LEAST: usize = 7;
+/// Bytes of an RRset before its data.
+const RRSET_HEAD: usize = 8;
+
 /// The bytes are no compiled zone, or one of another version of this crate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotCompiled;
@@ -94,13 +99,18 @@ impl<'b> Input<'b> {
             return None;
         }
         let (apex, nodes, sets) = (self.word()?, self.word()?, self.word()?);
+        // What all names take together is not known before; room for them doubles as it must.
         let mut tree = Tree::default();
+        tree.nodes
+            .reserve_exact((nodes as usize).min(self.0.len() / NODE_LEAST));
         let mut owned = 0_u32;
         for index in 0..nodes {
             owned = self.node(&mut tree, index, apex, owned)?;
         }
-        let mut rrsets = Vec::new();
-        let mut data = Vec::with_capacity(self.0.len());
+        // What is left are the heads of the RRsets and their data, whatever `sets` claims.
+        let heads = (sets as usize).min(self.0.len() / RRSET_HEAD);
+        let mut rrsets = Vec::with_capacity(heads);
+        let mut data = Vec::with_capacity(self.0.len() - heads * RRSET_HEAD);
         let mut records = 0;
         for _ in 0..sets {
             let rrset = self.rrset(&mut data)?;
@@ -111,8 +121,6 @@ impl<'b> Input<'b> {
         if !self.0.is_empty() || owned != sets || apex >= nodes {
             return None;
         }
-        data.shrink_to_fit();
-        rrsets.shrink_to_fit();
         let warnings = [].into();
         let soa = Soa::default();
         let mut zone = Zone {
