@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: ISC
 //! An authoritative DNS server whose zones are compiled into the image.
 //!
-//! Zones are the files in `zones`, each named after its zone; `build.rs` compiles them. Datagrams are answered by a function
-//! that runs on the received frame; streams, which carry large answers and zone transfers, have a
-//! task for each connection. Secondary servers are notified once, at the start, because a zone here
-//! changes with the image.
+//! Zones are the files in `zones`, each named after its zone; `build.rs` compiles them. Datagrams
+//! are answered by a function that runs on the received frame; streams, which carry large answers
+//! and zone transfers, have a task for each connection. Secondary servers are notified once, at the
+//! start, because a zone here changes with the image.
 
 #![no_std]
 #![no_main]

@@ -2,9 +2,9 @@
 //! A zone as the server asks it: names in one hash table, RRsets in one array, record data in one
 //! buffer, so that a hundred thousand records take few and large pieces of memory.
 //!
-//! Made from records by `build.rs`, which also works out at load what an answer would otherwise
-//! have to search for: the cut above each name, the wildcard below it, the nodes that data points
-//! at. Read first: RFC 1034 section 4.2, RFC 2181 section 5.
+//! Made from records by `build.rs`, or by `compiled.rs` from a zone that was made before. Both end
+//! by working out what an answer would otherwise have to search for: the cut above each name, the
+//! wildcard below it, the nodes that data points at. Read first: RFC 1034 section 4.2, RFC 2181 section 5.
 
 mod build;
 mod check;
