@@ -14,7 +14,7 @@ use fata_test_harness::{launch::Running, namespace::Namespace};
 
 use super::{
     images::{self, LIMIT, plain},
-    table::Row,
+    table::{Row, median},
 };
 
 /// Times that each server is measured, in turn.
@@ -157,9 +157,4 @@ impl Lab {
         }
         figure("Queries per second:")
     }
-}
-
-fn median(figures: &mut [f64]) -> f64 {
-    figures.sort_by(f64::total_cmp);
-    figures[figures.len() / 2]
 }

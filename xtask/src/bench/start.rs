@@ -11,7 +11,10 @@ use std::{
 
 use anyhow::{Result, bail};
 
-use super::{images, query, table::Row};
+use super::{
+    images, query,
+    table::{Row, median},
+};
 
 const RUNS: usize = 101;
 
@@ -111,11 +114,6 @@ fn exit_time(tender: &Path, image: &Path, argument: &str) -> Result<Duration> {
         );
     }
     Ok(time)
-}
-
-fn median(times: &mut [Duration]) -> Duration {
-    times.sort();
-    times[times.len() / 2]
 }
 
 fn millis(time: Duration) -> f64 {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: ISC
 //! The table that `cargo xtask bench` prints.
 
+use std::cmp::Ordering;
+
 /// A line of the table.
 pub(super) struct Row {
     what: String,
@@ -54,6 +56,12 @@ impl Row {
     fn cells(&self) -> [&str; 4] {
         [&self.what, &self.measured, &self.peer, &self.promised]
     }
+}
+
+/// The middle one of some figures, none of which is a NaN.
+pub(super) fn median<T: PartialOrd + Copy>(figures: &mut [T]) -> T {
+    figures.sort_by(|a, b| a.partial_cmp(b).unwrap_or(Ordering::Equal));
+    figures[figures.len() / 2]
 }
 
 /// Prints the rows under a heading, as a Markdown table.
