@@ -22,32 +22,9 @@ extern crate std;
 mod address;
 mod checksum;
 mod config;
-mod device;
-mod dhcp;
-mod driver;
-mod engine;
 mod error;
-#[cfg(any(test, fuzzing))]
-pub mod fuzz;
+mod ip;
+mod link;
 mod packet;
-mod phy;
-mod responder;
-mod slaac;
-mod stack;
-mod tcp;
-mod udp;
 
-#[cfg(test)]
-mod tests;
-
-pub use address::{Address, IpPrefix, Ipv4Prefix, Ipv6Prefix, NotAPrefix, Prefix};
-pub use config::{Config, Ipv4, Ipv6, TcpConfig, UdpConfig};
-pub use device::StackArguments;
 pub use error::Error;
-pub use responder::Meta;
-pub use stack::{Local, Stack};
-pub use tcp::{
-    listener::{Incoming, TcpListener},
-    stream::{ReadHalf, TcpStream, WriteHalf},
-};
-pub use udp::{Responder, UdpSocket};
