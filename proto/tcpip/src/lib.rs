@@ -26,5 +26,6 @@ mod error;
 mod ip;
 mod link;
 mod packet;
+mod tcp;
 
 pub use error::Error;
