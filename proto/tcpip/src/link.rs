@@ -37,7 +37,7 @@ pub(crate) trait Received {
 /// Received frames that connections have not passed on yet.
 pub(crate) trait Shelf {
     /// The bytes of a kept frame.
-    fn with(&self, slot: Slot, read: &mut dyn FnMut(&[u8]));
+    fn with(&self, slot: &Slot, read: &mut dyn FnMut(&[u8]));
 
     /// Gives a kept frame back to the device.
     fn release(&self, slot: Slot);

@@ -2,9 +2,18 @@
 //! The Internet layer.
 
 use alloc::vec::Vec;
-use core::{net::IpAddr, ops::Range};
+use core::{
+    net::{IpAddr, Ipv4Addr},
+    ops::Range,
+};
 
-use fata_device::net::SegmentKind;
+use fata_device::{NetInfo, net::SegmentKind};
+
+use crate::{
+    address::{AddressTable, Ipv4Prefix},
+    config::Config,
+    link::{Link, Received},
+};
 
 /// A transport packet that arrived for this stack, with its checksum found right.
 #[derive(Clone, Debug)]
@@ -62,7 +71,8 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) dont_fragment: bool,
     /// The transport header, its checksum field zero.
     pub(crate) header: &'a [u8],
-    /// Where in `header` the checksum goes, if it has one (over pseudo header, header and payload).
+    /// Where in `header` the checksum goes, if it has one: over pseudo header (not for ICMPv4),
+    /// header and payload.
     pub(crate) checksum_at: Option<u16>,
     pub(crate) payload: [&'a [u8]; 2],
     /// Cut by the device into packets with that much payload each.
@@ -111,4 +121,165 @@ pub(crate) struct EchoReply {
     pub(crate) source: IpAddr,
     pub(crate) ident: u16,
     pub(crate) sequence: u16,
+}
+
+/// Which part of this host a packet did not find ([`Ip::unreachable`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unreachable {
+    /// Nobody listens on the port.
+    Port,
+    /// Nothing here speaks the protocol.
+    Protocol,
+}
+
+/// The Internet layer of one device.
+pub(crate) struct Ip {
+    addresses: AddressTable,
+}
+
+impl Ip {
+    pub(crate) fn new(info: &NetInfo, config: &Config, random: fn() -> u64, now: u64) -> Self {
+        let _ = (info, config, random, now);
+        Self {
+            addresses: AddressTable::default(),
+        }
+    }
+
+    /// Takes in one Ethernet frame.
+    pub(crate) fn receive(
+        &mut self,
+        link: &mut dyn Link,
+        frame: &mut dyn Received,
+        now: u64,
+    ) -> Input {
+        let _ = (link, frame, now);
+        Input::Nothing
+    }
+
+    /// Sends one packet; see [`SendError`].
+    pub(crate) fn send(
+        &mut self,
+        link: &mut dyn Link,
+        packet: &Outgoing<'_>,
+        now: u64,
+    ) -> Result<(), SendError> {
+        let _ = (link, packet, now);
+        Err(SendError::NoRoute)
+    }
+
+    /// Does what is due.
+    pub(crate) fn poll(&mut self, link: &mut dyn Link, now: u64) {
+        let _ = (link, now);
+    }
+
+    /// When [`poll`](Self::poll) has to be called next.
+    pub(crate) fn deadline(&self) -> Option<u64> {
+        None
+    }
+
+    /// A frame that this stack sent to itself, for [`receive`](Self::receive).
+    pub(crate) fn take_loopback(&mut self) -> Option<Vec<u8>> {
+        None
+    }
+
+    /// The address to send to `destination` from (RFC 6724, section 5); without one, no route.
+    pub(crate) fn source_for(&self, destination: IpAddr) -> Option<IpAddr> {
+        let _ = destination;
+        None
+    }
+
+    /// Whether packets for `destination` have somewhere to go.
+    pub(crate) fn reaches(&self, destination: IpAddr) -> bool {
+        self.addresses.reaches(destination)
+    }
+
+    /// Whether `address` is one of this stack's own, loopback included.
+    pub(crate) fn has(&self, address: IpAddr) -> bool {
+        address.is_loopback() || self.addresses.has(address)
+    }
+
+    /// Whether `address` means all hosts of a network, or of the link.
+    pub(crate) fn is_broadcast(&self, address: IpAddr) -> bool {
+        matches!(address, IpAddr::V4(v4) if v4.is_broadcast() || self.addresses.is_broadcast(v4))
+    }
+
+    /// The addresses, networks and routers.
+    pub(crate) fn addresses(&self) -> &AddressTable {
+        &self.addresses
+    }
+
+    /// Changes whenever [`addresses`](Self::addresses) does.
+    pub(crate) fn addresses_version(&self) -> u32 {
+        0
+    }
+
+    /// Largest packet that the path to `destination` is known to carry.
+    pub(crate) fn mtu(&self, destination: IpAddr, now: u64) -> u16 {
+        let _ = (destination, now);
+        0
+    }
+
+    /// Notes what an ICMP error said, after the transport found that it quotes what it sent.
+    pub(crate) fn set_path_mtu(&mut self, destination: IpAddr, mtu: u16, now: u64) {
+        let _ = (destination, mtu, now);
+    }
+
+    /// Sets what DHCP has leased: address with network, and router.
+    pub(crate) fn set_lease(&mut self, lease: Option<(Ipv4Prefix, Option<Ipv4Addr>)>, now: u64) {
+        let _ = (lease, now);
+    }
+
+    /// Takes the next address that another host was found to have too.
+    pub(crate) fn take_conflict(&mut self) -> Option<IpAddr> {
+        None
+    }
+
+    /// Answers a packet for which nobody was found: an ICMP error, if it may have one.
+    pub(crate) fn unreachable(
+        &mut self,
+        link: &mut dyn Link,
+        frame: &[u8],
+        arrived: &Arrived,
+        what: Unreachable,
+        now: u64,
+    ) {
+        let _ = (link, frame, arrived, what, now);
+    }
+
+    /// A transport's hint that `destination` answers (RFC 4861, section 7.3.1).
+    pub(crate) fn confirm(&mut self, destination: IpAddr, now: u64) {
+        let _ = (destination, now);
+    }
+
+    /// Receives what is sent to `group` from now on; false if it is no group, or there are too many.
+    /// Joined twice, it has to be left twice.
+    pub(crate) fn join(&mut self, group: IpAddr, now: u64) -> bool {
+        let _ = (group, now);
+        false
+    }
+
+    /// Undoes one [`join`](Self::join).
+    pub(crate) fn leave(&mut self, group: IpAddr, now: u64) {
+        let _ = (group, now);
+    }
+
+    /// Sends an echo request with `len` bytes.
+    pub(crate) fn ping(
+        &mut self,
+        link: &mut dyn Link,
+        destination: IpAddr,
+        ident: u16,
+        sequence: u16,
+        len: usize,
+        now: u64,
+    ) -> Result<(), SendError> {
+        let _ = (link, destination, ident, sequence, len, now);
+        Err(SendError::NoRoute)
+    }
+
+    /// Name servers that routers advertised (RFC 8106), while they hold.
+    pub(crate) fn dns_servers(&self, now: u64) -> Vec<IpAddr> {
+        let _ = now;
+        Vec::new()
+    }
 }
