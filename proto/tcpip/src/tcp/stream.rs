@@ -370,6 +370,12 @@ impl Flow for TcpStream {
     fn shutdown(&mut self) -> impl Future<Output = Result<(), Error>> {
         poll_fn(move |cx| self.0.poll_shutdown(cx))
     }
+
+    async fn readable(&mut self) -> Result<(), Error> {
+        let look = |socket: &mut Socket<'static>| socket.peek(0).map(|_| 0);
+        poll_fn(|cx| self.0.poll_received(cx, look)).await?;
+        Ok(())
+    }
 }
 
 impl WriteHalf {
