@@ -53,6 +53,11 @@ impl Random {
         range.start() + high as u64
     }
 
+    /// Bytes without end, those of one number after the other.
+    pub fn bytes(mut self) -> impl Iterator<Item = u8> {
+        core::iter::repeat_with(move || self.number().to_le_bytes()).flatten()
+    }
+
     /// Whether `chance` comes true this time.
     pub fn happens(&mut self, chance: Chance) -> bool {
         self.within(0..=999_999) < u64::from(chance.per_million)
@@ -109,6 +114,8 @@ mod tests {
         let mut random = Random::new(1_234_567);
         assert_eq!(random.number(), 6_457_827_717_110_365_317);
         assert_eq!(random.number(), 3_203_168_211_198_807_973);
+        let bytes = Random::new(1_234_567).bytes().skip(8).take(8);
+        assert!(bytes.eq(3_203_168_211_198_807_973_u64.to_le_bytes()));
     }
 
     #[test]
