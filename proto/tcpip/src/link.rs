@@ -6,9 +6,13 @@
 //! handles that programs hold stay free of type parameters. `port.rs` implements all three traits
 //! over a [`fata_device::Net`].
 
+use alloc::vec::Vec;
 use core::ops::Range;
 
-use fata_device::{NetInfo, net::Offload};
+use fata_device::{
+    NetInfo,
+    net::{Checksum, Offload},
+};
 
 /// Where frames are sent.
 pub(crate) trait Link {
@@ -32,6 +36,24 @@ pub(crate) trait Received {
     /// Moves the frame to the shelf where that is worth it: it is large, and the device has buffers
     /// enough. Otherwise the caller copies what it needs.
     fn keep(&mut self) -> Option<Slot>;
+}
+
+/// A packet put together from fragments, or sent by this stack to itself.
+impl Received for Vec<u8> {
+    fn bytes(&self) -> &[u8] {
+        self
+    }
+
+    fn offload(&self) -> Offload {
+        Offload {
+            checksum: Checksum::Verified,
+            segmentation: None,
+        }
+    }
+
+    fn keep(&mut self) -> Option<Slot> {
+        None
+    }
 }
 
 /// Received frames that connections have not passed on yet.

@@ -55,6 +55,16 @@ pub fn attach<B: AsRef<[u8]> + AsMut<[u8]>>(
     Ok(attached)
 }
 
+/// Opens the existing tap interface `interface` for plain Ethernet frames, without blocking: what a
+/// device without offloads gets.
+///
+/// # Errors
+///
+/// There is no such interface, it is down or taken, or the host refuses.
+pub fn plain_tap(interface: &str) -> Result<OwnedFd, Error> {
+    Ok(tap::open("service", interface)?.0)
+}
+
 /// Connects all devices, whose names have been checked. Descriptors of the caller come first, before
 /// anything that is opened here could have their numbers; then user-mode networks, whose processes
 /// so do not inherit what is opened for other devices.

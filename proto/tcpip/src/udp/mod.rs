@@ -135,13 +135,6 @@ impl Udp {
             .any(|(_, state)| state.local.overlaps(local))
     }
 
-    /// Whether any socket is a member of `group`.
-    pub(crate) fn has_member(&self, group: core::net::IpAddr) -> bool {
-        self.sockets
-            .iter()
-            .any(|(_, state)| state.groups.contains(&group))
-    }
-
     /// The socket, which exists as long as its handle.
     pub(crate) fn get(&mut self, id: SocketId) -> Option<&mut State> {
         let found = self.sockets.iter_mut().find(|(other, _)| *other == id)?;
@@ -179,11 +172,19 @@ impl Udp {
         delivery
     }
 
+    /// Whether what an ICMP message quotes can have been sent from here.
+    pub(crate) fn has_sent(&self, error: &IcmpError) -> bool {
+        let local = local_of(error);
+        self.sockets
+            .iter()
+            .any(|(_, state)| state.local.matches(local))
+    }
+
     /// Takes in a complaint about a datagram that was sent. Only sockets with one peer learn of it:
     /// to others it does not say which of their datagrams it is about (RFC 1122, section 4.1.3.3).
     pub(crate) fn icmp(&mut self, error: &IcmpError) {
-        let [s0, s1, d0, d1, ..] = error.header;
-        let local = SocketAddr::new(error.source, u16::from_be_bytes([s0, s1]));
+        let [_, _, d0, d1, ..] = error.header;
+        let local = local_of(error);
         let peer = SocketAddr::new(error.destination, u16::from_be_bytes([d0, d1]));
         let reason = match error.kind {
             IcmpErrorKind::PortUnreachable => Error::ConnectionRefused,
@@ -197,6 +198,12 @@ impl Udp {
             }
         }
     }
+}
+
+/// Our end of the datagram that an ICMP message quotes.
+fn local_of(error: &IcmpError) -> SocketAddr {
+    let [s0, s1, ..] = error.header;
+    SocketAddr::new(error.source, u16::from_be_bytes([s0, s1]))
 }
 
 /// Queues the datagrams of `size` bytes that `payload` holds: one, or those that the device put

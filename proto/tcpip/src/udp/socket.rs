@@ -6,12 +6,12 @@ use core::{
     cell::{Cell, RefCell},
     future::poll_fn,
     net::{IpAddr, SocketAddr},
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
 };
 
 use fata_device::net::SegmentKind;
 
-use super::{HEADER, Meta, SocketId, State, header};
+use super::{HEADER, Meta, Queue, SocketId, State, header};
 use crate::{
     config::UdpConfig,
     error::Error,
@@ -25,6 +25,8 @@ use crate::{
 const HOP_LIMIT: u8 = 64;
 /// Where the checksum is in the header.
 const CHECKSUM_AT: u16 = 6;
+/// Most bytes that the length field of the header can say.
+const LONGEST: usize = u16::MAX as usize - HEADER;
 /// Most bytes that a device takes at once for cutting: what an IPv4 packet can say, with headers.
 const LARGEST_BATCH: usize = 65_000;
 /// Most datagrams of one cut: Linux takes no more (`UDP_MAX_SEGMENTS`, 64 before version 6.9).
@@ -123,23 +125,31 @@ impl UdpSocket {
             return Err(Error::InvalidInput);
         }
         let mut engine = self.shared.engine();
-        if !engine.udp.has_member(group) && !engine.ip.join(group) {
-            return Err(Error::OutOfMemory);
-        }
-        if let Some(state) = engine.udp.get(self.id)
-            && !state.groups.contains(&group)
-        {
+        let engine = &mut *engine;
+        let Some(state) = engine.udp.get(self.id) else {
+            return Err(Error::NotConnected);
+        };
+        if !state.groups.contains(&group) {
+            if !engine.ip.join(group, self.shared.now()) {
+                return Err(Error::OutOfMemory);
+            }
             state.groups.push(group);
         }
-        drop(engine);
         self.shared.kick();
         Ok(())
     }
 
     /// Is no longer a member of a group. Dropping the socket leaves all of them.
     pub fn leave(&self, group: IpAddr) {
-        self.with(|state| state.groups.retain(|other| *other != group));
-        self.shared.leave_if_unused(group);
+        let mut engine = self.shared.engine();
+        let engine = &mut *engine;
+        if let Some(state) = engine.udp.get(self.id)
+            && let Some(index) = state.groups.iter().position(|other| *other == group)
+        {
+            state.groups.swap_remove(index);
+            engine.ip.leave(group, self.shared.now());
+            self.shared.kick();
+        }
     }
 
     /// Sets how many hops datagrams to groups may take; one, the default, stays on the network
@@ -370,6 +380,9 @@ impl UdpSocket {
         peer: SocketAddr,
         size: usize,
     ) -> Poll<Result<(), Error>> {
+        if bytes.len() > LONGEST {
+            return Poll::Ready(Err(Error::InvalidInput));
+        }
         let mut engine = self.shared.engine();
         let engine = &mut *engine;
         engine.check_peer(peer)?;
@@ -393,20 +406,15 @@ impl UdpSocket {
             payload: [bytes, &[]],
             segmentation: (bytes.len() > size).then_some((SegmentKind::Udp, size as u16)),
         };
-        let mut link = self.shared.link();
-        let sent = engine.ip.send(&mut *link, &packet, self.shared.now());
+        let sent = engine
+            .ip
+            .send(&mut *self.shared.link(), &packet, self.shared.now());
         match sent {
             Ok(()) => {
                 engine.udp.counters.sent += 1;
-                drop(link);
-                self.shared.kick();
-                Poll::Ready(Ok(()))
+                self.shared.sent(cx, true).map(Ok)
             }
-            Err(SendError::NoBuffer) => {
-                drop(link);
-                self.shared.wait_for_buffer(cx);
-                Poll::Pending
-            }
+            Err(SendError::NoBuffer) => self.shared.sent(cx, false).map(Ok),
             Err(SendError::NoRoute) => Poll::Ready(Err(Error::NetworkUnreachable)),
             Err(SendError::TooLong(_)) => Poll::Ready(Err(Error::InvalidInput)),
         }
@@ -435,16 +443,15 @@ impl UdpSocket {
         Responder(entry)
     }
 
-    /// The oldest datagram that came the long way to a responder, if it can be answered: an answer
-    /// to a group would need an address to come from that the question did not name, and one
-    /// question would bring many answers.
-    pub(crate) fn take_question(&self, buffer: &mut [u8]) -> Option<(usize, Meta)> {
-        loop {
-            let (len, meta) = self.with(|state| state.queue.pop(buffer))??;
-            if self.shared.engine().ip.has(meta.local.ip()) {
-                return Some((len, meta));
-            }
-        }
+    /// The datagrams that came the long way to a responder.
+    pub(crate) fn take_questions(&self) -> Option<Queue> {
+        self.with(|state| state.queue.take())
+    }
+
+    /// Sends an answer that took the long way, or loses it, as the network may.
+    pub(crate) fn answer(&self, bytes: &[u8], meta: Meta) {
+        let mut cx = Context::from_waker(Waker::noop());
+        let _ = self.poll_send_message(&mut cx, bytes, meta);
     }
 
     fn with<R>(&self, f: impl FnOnce(&mut State) -> R) -> Option<R> {
@@ -454,9 +461,11 @@ impl UdpSocket {
 
 impl Drop for UdpSocket {
     fn drop(&mut self) {
-        let state = self.shared.engine().udp.remove(self.id);
+        let mut engine = self.shared.engine();
+        let state = engine.udp.remove(self.id);
         for group in state.into_iter().flat_map(|state| state.groups) {
-            self.shared.leave_if_unused(group);
+            engine.ip.leave(group, self.shared.now());
+            self.shared.kick();
         }
     }
 }
