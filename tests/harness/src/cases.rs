@@ -145,6 +145,7 @@ pub const ALL: &[Case] = &[
     row("net-two", "net-two", network::two),
     row("net-mtu", "net-mtu", network::mtu),
     row("net-user", "net-user", network::user),
+    row("transfer", "transfer", network::transfer),
     row("dns", "dns", network::dns),
     row("malformed", "hello", malformed::manifests),
     row("malformed-headers", "hello", malformed::headers),
