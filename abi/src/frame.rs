@@ -58,6 +58,20 @@ impl Frame {
         self.capacity as usize
     }
 
+    /// Gives up the first `count` bytes: the frame begins behind them.
+    ///
+    /// # Panics
+    ///
+    /// If the frame is shorter than that.
+    pub fn advance(&mut self, count: usize) {
+        assert!(count <= self.len as usize, "frame shorter than its header");
+        // SAFETY: `count <= len <= capacity`, so this stays within the buffer or at its end; the
+        // promise of `from_raw` holds for what is left of it.
+        self.data = unsafe { self.data.add(count) };
+        self.len -= count as u32;
+        self.capacity -= count as u32;
+    }
+
     /// Makes the frame `len` bytes long, within the buffer. Bytes that become visible hold
     /// whatever the buffer held.
     ///

@@ -115,6 +115,7 @@ pub mod prelude;
 mod refusals;
 
 pub use fata_derive::{Args, Devices, main};
+pub use fata_dhcp as dhcp;
 pub use fata_dns as dns;
 pub use fata_runtime::{
     Context, Error, args, console, exit, heap, log, print, println, program, random, task, time,

@@ -50,7 +50,8 @@ const LAW: &[Layer] = &[
     layer("examples", &["fata"]),
     layer("tests/unikernels", &["fata"]),
     layer("tests/harness", &["tool", "tender", "abi"]),
-    layer("xtask", &["tests/harness"]),
+    layer("tests/weather", &["tests/harness", "tender", "device"]),
+    layer("xtask", &["tests/harness", "tests/weather"]),
 ];
 
 /// Checks every crate of the workspace and lists all violations.

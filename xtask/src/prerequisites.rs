@@ -30,6 +30,9 @@ pub(crate) const FOR_TESTS: &[Tool] = &[
     tool("named-checkzone", "bind9-utils", "zone file tests"),
     tool("kdig", "knot-dnsutils", "DNS tests"),
     tool("nsd", "nsd", "DNS tests, as the judge"),
+    tool("dnsmasq", "dnsmasq-base", "DHCP tests, as server"),
+    tool("busybox", "busybox", "DHCP tests, as client"),
+    tool("dhclient", "isc-dhcp-client", "DHCP tests, as client"),
     tool("g++", "g++", "libFuzzer"),
 ];
 

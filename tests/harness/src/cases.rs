@@ -13,6 +13,7 @@ use crate::{
 };
 
 mod block;
+mod dhcp;
 mod failing;
 mod malformed;
 mod network;
@@ -145,7 +146,10 @@ pub const ALL: &[Case] = &[
     row("net-two", "net-two", network::two),
     row("net-mtu", "net-mtu", network::mtu),
     row("net-user", "net-user", network::user),
+    row("transfer", "transfer", network::transfer),
+    row("net-dhcp", "net-user", dhcp::client),
     row("dns", "dns", network::dns),
+    row("dhcp-server", "dhcp-server", dhcp::server),
     row("malformed", "hello", malformed::manifests),
     row("malformed-headers", "hello", malformed::headers),
     row("malformed-files", "hello", malformed::files),
@@ -166,7 +170,7 @@ mod tests {
             .filter(|entry| entry.path().join("Cargo.toml").is_file())
             .map(|entry| entry.file_name().into_string().unwrap())
             .collect();
-        let examples = ["dns"];
+        let examples = ["dns", "dhcp-server"];
         let rows = ALL.iter().map(|case| case.unikernel);
         let rows: BTreeSet<String> = rows
             .filter(|name| !examples.contains(name))

@@ -4,7 +4,7 @@
 use core::task::{Context, Poll, Waker, ready};
 
 use super::{Chance, Dice};
-use crate::net::{Frame, Net, NetError, NetInfo};
+use crate::net::{self, Frame, Net, NetError, NetInfo};
 
 /// Doubles frames; the second follows the first at once. A frame stays single when the device has
 /// no buffer left for another.
@@ -57,7 +57,7 @@ impl<N: Net> Net for Duplicate<N> {
     type Frame = N::Frame;
 
     fn info(&self) -> NetInfo {
-        self.net.info()
+        net::without_gather(self.net.info())
     }
 
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<N::Frame, NetError>> {

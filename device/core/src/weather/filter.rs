@@ -51,7 +51,7 @@ impl<N: Net, E: Effect> Net for Filter<N, E> {
     type Frame = N::Frame;
 
     fn info(&self) -> NetInfo {
-        self.net.info()
+        net::without_gather(self.net.info())
     }
 
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<N::Frame, NetError>> {

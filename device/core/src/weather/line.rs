@@ -122,7 +122,7 @@ impl<N: Net, C: Clock, S: Schedule> Net for Line<N, C, S> {
     type Frame = N::Frame;
 
     fn info(&self) -> NetInfo {
-        self.net.info()
+        net::without_gather(self.net.info())
     }
 
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<N::Frame, NetError>> {

@@ -86,8 +86,41 @@ pub(super) fn user(lab: &Lab) -> Check {
         peer.connect(("127.0.0.1", port))?;
         peer.set_read_timeout(Some(Duration::from_millis(100)))?;
         exchange(&peer, &[1; 1472])?;
-        stream(SocketAddr::from(([127, 0, 0, 1], port)))?;
+        let mut echo = TcpStream::connect(SocketAddr::from(([127, 0, 0, 1], port)))?;
+        stream(&mut echo)?;
         exchange(&peer, b"stop")
+    };
+    if let Err(error) = talk() {
+        return image.stop()?.fails(&format!("an echo: {error}"));
+    }
+    image.wait()?.success()
+}
+
+/// A stream is echoed by the unikernel that `tests/weather` asks for more. It ends when told.
+pub(super) fn transfer(lab: &Lab) -> Check {
+    lab.not_on(Platform::Solo5Spt, "the stock tender has no user network")?;
+    let failed = |error: io::Error| Ending::Failed(format!("cannot talk to the image: {error}"));
+    let port = free_port().map_err(failed)?;
+    let launch = lab.launch().net("service", &format!("user,tcp:{port}:7"));
+    let image = launch.start(None)?;
+    let ask = |what: u8| -> io::Result<TcpStream> {
+        let start = Instant::now();
+        let mut header = [0; 17];
+        header[0] = what;
+        loop {
+            match TcpStream::connect(("127.0.0.1", port)) {
+                Ok(mut stream) => return stream.write_all(&header).map(|()| stream),
+                Err(error) if start.elapsed() > LIMIT => return Err(error),
+                Err(_) => thread::sleep(Duration::from_millis(5)),
+            }
+        }
+    };
+    let talk = || -> io::Result<()> {
+        stream(&mut ask(b'e')?)?;
+        let end = ask(b'q')?.read(&mut [0])?;
+        (end == 0)
+            .then_some(())
+            .ok_or_else(|| io::Error::other("the end is no end"))
     };
     if let Err(error) = talk() {
         return image.stop()?.fails(&format!("an echo: {error}"));
@@ -115,11 +148,10 @@ fn exchange(peer: &UdpSocket, data: &[u8]) -> io::Result<()> {
 }
 
 /// Sends a megabyte while the same comes back.
-fn stream(to: SocketAddr) -> io::Result<()> {
+fn stream(stream: &mut TcpStream) -> io::Result<()> {
     let data: Vec<u8> = (0..1_u32 << 20)
         .map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8)
         .collect();
-    let mut stream = TcpStream::connect(to)?;
     stream.set_read_timeout(Some(LIMIT))?;
     let mut writer = stream.try_clone()?;
     let sent = data.clone();
