@@ -51,7 +51,7 @@ impl Url {
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
         let (authority, path) = rest.split_at_checked(end).ok_or(NotAUrl::Authority)?;
         let (host, port) = split_port(authority).ok_or(NotAUrl::Authority)?;
-        if host.is_empty() || !host.bytes().all(|byte| is_of_host(byte)) {
+        if host.is_empty() || !host.bytes().all(is_of_host) {
             return Err(NotAUrl::Authority);
         }
         if !path.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -154,10 +154,18 @@ fn split_port(authority: &str) -> Option<(&str, u16)> {
 /// `relative` read at `path`, without `.` and `..` (RFC 3986 section 5.2.4).
 fn resolve(path: &str, relative: &str) -> String {
     let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
-    let base = if relative.starts_with('/') { "" } else { directory };
+    let base = if relative.starts_with('/') {
+        ""
+    } else {
+        directory
+    };
     let relative = relative.strip_prefix('/').unwrap_or(relative);
     let mut resolved = String::new();
-    let mut segments = base.split('/').skip(1).chain(relative.split('/')).peekable();
+    let mut segments = base
+        .split('/')
+        .skip(1)
+        .chain(relative.split('/'))
+        .peekable();
     while let Some(segment) = segments.next() {
         let is_last = segments.peek().is_none();
         match segment {

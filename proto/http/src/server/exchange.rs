@@ -4,7 +4,6 @@
 use alloc::vec::Vec;
 
 use fata_device::Flow;
-use fata_runtime::time::Instant;
 
 use super::{
     Shared,
@@ -15,6 +14,7 @@ use super::{
 use crate::{
     body::Left,
     chunked::Chunked,
+    clock::{self, Instant},
     error::Error,
     head::{Length, Request},
     io::Timed,
@@ -285,7 +285,7 @@ impl<'c, F: Flow> Exchange<'c, F> {
     async fn ask_for_body(&mut self) -> Result<(), Error> {
         let state = &mut self.buffers.state;
         if state.started == Instant::NEVER {
-            state.started = Instant::recent();
+            state.started = clock::recent();
         }
         if core::mem::take(&mut state.expects) && state.sent == Sent::Nothing {
             let output = &mut self.buffers.output;

@@ -122,10 +122,17 @@ impl<'e, 'c, F: Flow> Response<'e, 'c, F> {
 /// Appends a field; a byte that cannot be in one is replaced.
 pub(crate) fn push_field(output: &mut Vec<u8>, name: &str, value: &[u8]) {
     let is_token = |byte: u8| byte.is_ascii_graphic() && byte != b':';
-    output.extend(name.bytes().map(|byte| if is_token(byte) { byte } else { b'_' }));
+    output.extend(
+        name.bytes()
+            .map(|byte| if is_token(byte) { byte } else { b'_' }),
+    );
     output.extend_from_slice(b": ");
     let is_text = |byte: u8| byte == b'\t' || (byte >= b' ' && byte != 0x7f);
-    output.extend(value.iter().map(|&byte| if is_text(byte) { byte } else { b' ' }));
+    output.extend(
+        value
+            .iter()
+            .map(|&byte| if is_text(byte) { byte } else { b' ' }),
+    );
     output.extend_from_slice(b"\r\n");
 }
 
