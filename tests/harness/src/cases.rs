@@ -146,6 +146,8 @@ pub const ALL: &[Case] = &[
     row("net", "net", network::one),
     row("net-two", "net-two", network::two),
     row("net-mtu", "net-mtu", network::mtu),
+    row("net-offload", "net-offload", network::offload),
+    row("net-offload-small", "net-offload", network::offload_small),
     row("net-user", "net-user", network::user),
     row("transfer", "transfer", network::transfer),
     row("net-dhcp", "net-user", dhcp::client),
