@@ -77,7 +77,10 @@ impl Url {
     pub fn join(&self, location: &str) -> Result<Self, NotAUrl> {
         let mut whole = String::from("http:");
         let location = location.split('#').next().unwrap_or_default();
-        if location.contains("://") && !location.starts_with(['/', '?', '.']) {
+        let has_scheme = location.split_once("://").is_some_and(|(scheme, _)| {
+            !scheme.is_empty() && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        });
+        if has_scheme {
             return Self::parse(location);
         }
         if location.starts_with("//") {

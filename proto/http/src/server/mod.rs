@@ -141,6 +141,11 @@ impl Server {
         self.shared.open()
     }
 
+    #[cfg(test)]
+    pub(crate) fn shared_is_empty(&self, cx: &core::task::Context<'_>) -> Poll<()> {
+        self.shared.poll_empty(cx)
+    }
+
     /// The next connection, or none after [`shutdown`](Self::shutdown).
     async fn accepted<A: Accept>(&self, listener: &A) -> Result<Option<A::Flow>, Error> {
         let mut accept = core::pin::pin!(listener.accept());
