@@ -213,35 +213,26 @@ impl Ip {
     /// A TCP or UDP packet with its checksum looked at.
     fn transport(&mut self, frame: &[u8], header: &Header, how: How) -> Input {
         let mut arrived = arrived(header, how);
-        let bytes = frame.get(header.payload.clone()).unwrap_or(&[]);
-        if how.verified {
-            return Input::Transport(arrived);
-        }
-        let mut bytes = bytes;
+        let mut bytes = frame.get(header.payload.clone()).unwrap_or(&[]);
         if header.protocol == protocol::UDP {
-            let Some(udp) = bytes.first_chunk::<UDP>() else {
+            let Some(datagram) = datagram(bytes) else {
                 self.counters.malformed += 1;
                 return Input::Nothing;
             };
-            let len = usize::from(u16::from_be_bytes([udp[4], udp[5]]));
-            let Some(datagram) = bytes.get(..len).filter(|_| len >= UDP) else {
-                self.counters.malformed += 1;
-                return Input::Nothing;
-            };
-            arrived.payload.end = arrived.payload.start + len;
-            // No checksum is allowed over IPv4 alone (RFC 768, RFC 8200 section 8.1).
-            if udp[6..8] == [0, 0] && header.source.is_ipv4() {
-                return Input::Transport(arrived);
-            }
+            arrived.payload.end = arrived.payload.start + datagram.len();
             bytes = datagram;
         }
-        if !pseudo(header, bytes.len()).add(bytes).is_valid()
-            || header.protocol == protocol::UDP && bytes.get(6..8) == Some(&[0, 0])
-        {
-            self.counters.checksum += 1;
-            return Input::Nothing;
+        let right = how.verified
+            || match (header.protocol, bytes.get(6..8), header.source) {
+                // None is allowed over IPv4 alone (RFC 768, RFC 8200 section 8.1).
+                (protocol::UDP, Some([0, 0]), source) => source.is_ipv4(),
+                _ => pseudo(header, bytes.len()).add(bytes).is_valid(),
+            };
+        if right {
+            return Input::Transport(arrived);
         }
-        Input::Transport(arrived)
+        self.counters.checksum += 1;
+        Input::Nothing
     }
 
     /// Tells the sender of a flawed IPv6 packet (RFC 4443, section 3.4).
@@ -267,6 +258,13 @@ impl Ip {
             self.complain(link, frame, &header, what, now);
         }
     }
+}
+
+/// The datagram in the payload of a packet, as long as it says it is.
+fn datagram(bytes: &[u8]) -> Option<&[u8]> {
+    let udp: &[u8; UDP] = bytes.first_chunk()?;
+    let len = usize::from(u16::from_be_bytes([udp[4], udp[5]]));
+    bytes.get(..len).filter(|_| len >= UDP)
 }
 
 /// The sum of the pseudo header of a received packet.
