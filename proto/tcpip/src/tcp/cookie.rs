@@ -39,7 +39,13 @@ pub(crate) struct Carried {
 /// The sequence number to answer a SYN with.
 pub(crate) fn make(key: &Key, tuple: &Tuple, peer_sequence: Seq, mss: u16, now: u64) -> Seq {
     let index = MSS.iter().rposition(|known| *known <= mss).unwrap_or(0);
-    Seq(bake(key, tuple, peer_sequence, index as u32, now >> PERIOD_SHIFT))
+    Seq(bake(
+        key,
+        tuple,
+        peer_sequence,
+        index as u32,
+        now >> PERIOD_SHIFT,
+    ))
 }
 
 /// The peer's MSS, if `cookie` is one that was made for this peer and is not too old.
@@ -66,7 +72,10 @@ fn bake(key: &Key, tuple: &Tuple, peer_sequence: Seq, index: u32, period: u64) -
 
 /// The last timestamp not after `clock` whose lowest bits carry the options.
 pub(crate) fn timestamp(clock: u32, options: Carried) -> u32 {
-    let scale = options.window_scale.map_or(NO_SCALE, u32::from).min(NO_SCALE);
+    let scale = options
+        .window_scale
+        .map_or(NO_SCALE, u32::from)
+        .min(NO_SCALE);
     let bits = scale | if options.sack { SACK } else { 0 } | if options.ecn { ECN } else { 0 };
     let stamp = clock & !CARRIED | bits;
     if bits > clock & CARRIED {
@@ -108,7 +117,13 @@ mod tests {
     #[test]
     fn comes_back_with_the_mss_rounded_down() {
         let key = Key::new(|| 3);
-        for (mss, expected) in [(100, 216), (536, 536), (1459, 1452), (1460, 1460), (9000, 8940)] {
+        for (mss, expected) in [
+            (100, 216),
+            (536, 536),
+            (1459, 1452),
+            (1460, 1460),
+            (9000, 8940),
+        ] {
             let cookie = make(&key, &tuple(9), Seq(77), mss, PERIOD * 5);
             for now in [PERIOD * 5, PERIOD * 6 + PERIOD / 2] {
                 assert_eq!(check(&key, &tuple(9), Seq(77), cookie, now), Some(expected));
@@ -123,8 +138,14 @@ mod tests {
         let cookie = make(&key, &tuple(9), Seq(77), 1460, now);
         assert_eq!(check(&key, &tuple(10), Seq(77), cookie, now), None);
         assert_eq!(check(&key, &tuple(9), Seq(78), cookie, now), None);
-        assert_eq!(check(&Key::new(|| 4), &tuple(9), Seq(77), cookie, now), None);
-        assert_eq!(check(&key, &tuple(9), Seq(77), cookie, now + 2 * PERIOD), None);
+        assert_eq!(
+            check(&Key::new(|| 4), &tuple(9), Seq(77), cookie, now),
+            None
+        );
+        assert_eq!(
+            check(&key, &tuple(9), Seq(77), cookie, now + 2 * PERIOD),
+            None
+        );
         assert_eq!(check(&key, &tuple(9), Seq(77), cookie, now - PERIOD), None);
         // None of a million guesses is right: one in 2^28 would be.
         let mut random = Random::new(1);

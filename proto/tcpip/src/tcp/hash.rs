@@ -144,7 +144,10 @@ mod tests {
 
     /// The standard library's hasher of old is SipHash-1-3 too, and written by others.
     #[test]
-    #[expect(deprecated, reason = "the only SipHash of the standard library that takes a key")]
+    #[expect(
+        deprecated,
+        reason = "the only SipHash of the standard library that takes a key"
+    )]
     fn agrees_with_another_implementation() {
         use std::hash::{Hasher, SipHasher};
         // `SipHasher` is SipHash-2-4; its rounds are the same, so one word through both differs only
@@ -163,7 +166,10 @@ mod tests {
         for _ in 0..4 {
             ours.round();
         }
-        assert_eq!(ours.v.iter().fold(0, |all, word| all ^ word), theirs.finish());
+        assert_eq!(
+            ours.v.iter().fold(0, |all, word| all ^ word),
+            theirs.finish()
+        );
     }
 
     #[test]

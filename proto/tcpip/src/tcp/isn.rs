@@ -20,6 +20,11 @@ pub(crate) fn initial(key: &Key, tuple: &Tuple, now: u64) -> Seq {
     Seq(hash.wrapping_add((now >> TICK_SHIFT) as u32))
 }
 
+/// The clock behind timestamps: milliseconds (RFC 7323, section 5.4).
+pub(crate) fn clock(now: u64) -> u32 {
+    (now / 1_000_000) as u32
+}
+
 /// What is added to the clock to make the timestamps of a connection (RFC 7323, section 5.4).
 pub(crate) fn timestamp_offset(key: &Key, tuple: &Tuple) -> u32 {
     key.hash(Purpose::Timestamp, tuple, 0) as u32

@@ -9,13 +9,7 @@
 
 use alloc::collections::VecDeque;
 
-use super::{
-    connection::Handshake,
-    hash::Tuple,
-    listener::ListenerId,
-    seq::Seq,
-    table::Slab,
-};
+use super::{connection::Handshake, hash::Tuple, listener::ListenerId, seq::Seq, table::Slab};
 
 /// Handshakes at once.
 pub(crate) const CAPACITY: usize = 1024;
@@ -34,6 +28,8 @@ pub(crate) struct HalfOpen {
     pub(crate) handshake: Handshake,
     /// When the SYN-ACK was sent last.
     pub(crate) sent: u64,
+    /// Whether it was sent more than once.
+    pub(crate) repeated: bool,
 }
 
 /// All half-open connections.
@@ -62,7 +58,7 @@ impl SynQueue {
 
     /// Adds a handshake whose SYN-ACK is sent now; says its number, unless all are taken.
     pub(crate) fn insert(&mut self, half_open: HalfOpen, now: u64) -> Option<u32> {
-        if self.slab.len() >= CAPACITY {
+        if self.is_full() {
             return None;
         }
         let (number, generation) = self.slab.insert(half_open)?;
@@ -86,6 +82,11 @@ impl SynQueue {
         self.slab.len()
     }
 
+    /// Whether there is no room for another.
+    pub(crate) fn is_full(&self) -> bool {
+        self.slab.len() >= CAPACITY
+    }
+
     /// A half-open connection for which `wanted` holds. For rare occasions: looks at all.
     pub(crate) fn find(&self, wanted: impl Fn(&HalfOpen) -> bool) -> Option<u32> {
         let mut numbers = self.slab.numbers();
@@ -101,13 +102,13 @@ impl SynQueue {
     /// The next that has waited long enough. Asked again, names the next but one.
     pub(crate) fn due(&mut self, now: u64) -> Option<Due> {
         for round in 0..WAITS {
-            let Some((_, number, generation)) = self.waits.get_mut(round).and_then(|queue| {
-                queue.pop_front_if(|(at, number, generation)| {
-                    *at <= now && self.slab.is(*number, *generation)
-                })
-            }) else {
+            let front = self.front(round).filter(|(at, ..)| *at <= now);
+            let Some((_, number, generation)) = front else {
                 continue;
             };
+            if let Some(queue) = self.waits.get_mut(round) {
+                queue.pop_front();
+            }
             if round + 1 == WAITS {
                 return Some(Due::Expire(number));
             }
@@ -119,22 +120,21 @@ impl SynQueue {
 
     /// When the next wait is over.
     pub(crate) fn deadline(&mut self) -> Option<u64> {
-        let mut first = None;
-        for queue in &mut self.waits {
-            while queue
-                .pop_front_if(|(_, number, generation)| !self.slab.is(*number, *generation))
-                .is_some()
-            {}
-            if queue.is_empty() {
-                queue.shrink_to(64);
-            }
-            let next = queue.front().map(|(at, ..)| *at);
-            first = match (first, next) {
-                (Some(a), Some(b)) => Some(u64::min(a, b)),
-                (a, b) => a.or(b),
-            };
+        let fronts = (0..WAITS).filter_map(|round| self.front(round));
+        fronts.map(|(at, ..)| at).min()
+    }
+
+    /// The first in a queue that is still there.
+    fn front(&mut self, round: usize) -> Option<(u64, u32, u32)> {
+        let queue = self.waits.get_mut(round)?;
+        while queue
+            .pop_front_if(|(_, number, generation)| !self.slab.is(*number, *generation))
+            .is_some()
+        {}
+        if queue.is_empty() {
+            queue.shrink_to(64);
         }
-        first
+        queue.front().copied()
     }
 }
 
@@ -156,8 +156,18 @@ mod tests {
             },
             listener: ListenerId(0),
             iss: Seq(1),
-            handshake: Handshake::default(),
+            handshake: Handshake {
+                irs: Seq(5),
+                peer_mss: 1460,
+                window_scale: None,
+                window: 1000,
+                timestamp: None,
+                sack: false,
+                ecn: false,
+                rtt: None,
+            },
             sent: 0,
+            repeated: false,
         }
     }
 
@@ -196,7 +206,9 @@ mod tests {
             assert!(queue.insert(half_open(port), 0).is_some());
         }
         assert!(queue.insert(half_open(0), 0).is_none());
-        let number = queue.find(|half_open| half_open.tuple.peer_port == 7).unwrap();
+        let number = queue
+            .find(|half_open| half_open.tuple.peer_port == 7)
+            .unwrap();
         queue.remove(number);
         assert!(queue.insert(half_open(7), 0).is_some());
     }
