@@ -117,6 +117,7 @@ mod refusals;
 pub use fata_derive::{Args, Devices, main};
 pub use fata_dhcp as dhcp;
 pub use fata_dns as dns;
+pub use fata_http as http;
 pub use fata_runtime::{
     Context, Error, args, console, exit, heap, log, print, println, program, random, task, time,
 };

@@ -33,11 +33,18 @@ pub(crate) const FOR_TESTS: &[Tool] = &[
     tool("dnsmasq", "dnsmasq-base", "DHCP tests, as server"),
     tool("busybox", "busybox", "DHCP tests, as client"),
     tool("dhclient", "isc-dhcp-client", "DHCP tests, as client"),
+    tool("iperf3", "iperf3", "network tests, as the client"),
     tool("g++", "g++", "libFuzzer"),
 ];
 
 /// What `cargo xtask bench` uses beyond that.
-pub(crate) const FOR_BENCHMARKS: &[Tool] = &[tool("dnsperf", "dnsperf", "load on DNS servers")];
+pub(crate) const FOR_BENCHMARKS: &[Tool] = &[
+    tool("dnsperf", "dnsperf", "load on DNS servers"),
+    tool("iperf3", "iperf3", "bulk transfers"),
+    tool("ethtool", "ethtool", "the peer without offloads"),
+    tool("wrk", "wrk", "load on web servers"),
+    tool("nginx", "nginx", "the peer as a web server"),
+];
 
 /// Installs what is missing where that can be done without asking (root on Debian); otherwise says
 /// what to install and what will be skipped.

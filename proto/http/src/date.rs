@@ -74,7 +74,7 @@ pub(crate) fn parse(text: &[u8]) -> Option<u64> {
     }
     let (day, month, year, time) = if let Some(date) = rest.strip_prefix(b", ") {
         // Sun, 06 Nov 1994 08:49:37 GMT
-        let (date, time) = date.strip_suffix(b" GMT")?.split_at_checked(12)?;
+        let (date, time) = date.strip_suffix(b" GMT")?.split_at_checked(11)?;
         let (day, month) = (date.get(..3)?.strip_suffix(b" ")?, date.get(3..6)?);
         (day, month, date.get(6..)?.strip_prefix(b" ")?, time)
     } else if let Some(date) = rest.strip_prefix(b" ") {

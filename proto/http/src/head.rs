@@ -144,10 +144,7 @@ impl Head {
         {
             return Ok(Length::Chunked);
         }
-        let is_last = codings()
-            .flat_map(members)
-            .last()
-            .is_some_and(is_chunked);
+        let is_last = codings().flat_map(members).last().is_some_and(is_chunked);
         let times = codings()
             .flat_map(members)
             .filter(|coding| is_chunked(coding))
@@ -165,9 +162,9 @@ impl Head {
         let mut hosts = self.fields.all(head, Known::Host);
         let is_fine = match (hosts.next(), hosts.next()) {
             (None, _) => self.is_old,
-            (Some(host), None) => host.iter().all(|byte| {
-                byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:[]%".contains(byte)
-            }),
+            (Some(host), None) => host
+                .iter()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:[]%".contains(byte)),
             (Some(_), Some(_)) => false,
         };
         is_fine.then_some(()).ok_or(Status::BAD_REQUEST)
@@ -237,9 +234,19 @@ fn refusal(error: httparse::Error, text: &[u8], limits: &Limits) -> Status {
             let line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
             let mut parts = line.split(|byte| *byte == b' ').skip(2);
             match parts.next().filter(|_| parts.next().is_none()) {
-                Some([b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9', b'\r']) => {
-                    Status::HTTP_VERSION_NOT_SUPPORTED
-                }
+                Some(
+                    [
+                        b'H',
+                        b'T',
+                        b'T',
+                        b'P',
+                        b'/',
+                        b'0'..=b'9',
+                        b'.',
+                        b'0'..=b'9',
+                        b'\r',
+                    ],
+                ) => Status::HTTP_VERSION_NOT_SUPPORTED,
                 _ => Status::BAD_REQUEST,
             }
         }

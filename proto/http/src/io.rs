@@ -12,9 +12,11 @@ use core::{
 };
 
 use fata_device::flow::{Error as _, Flow};
-use fata_runtime::time::{Alarm, Instant};
 
-use crate::error::Error;
+use crate::{
+    clock::{self, Alarm, Instant},
+    error::Error,
+};
 
 /// A flow and the timer of whoever waits for it.
 pub(crate) struct Timed<F> {
@@ -33,7 +35,7 @@ impl Timer {
     /// Whether the deadline is over; if not, wakes the task of `cx` then.
     fn poll(&mut self, cx: &Context<'_>, deadline: Instant) -> Poll<()> {
         let fired = self.alarm.fired();
-        if fired && Instant::recent() >= deadline {
+        if fired && clock::recent() >= deadline {
             return Poll::Ready(());
         }
         if fired || self.set > deadline {
@@ -90,7 +92,7 @@ impl<F: Flow> Timed<F> {
     /// Writes all of `bytes`; `time` is how long that may stand still.
     pub(crate) async fn write(&mut self, mut bytes: &[u8], time: Duration) -> Result<(), Error> {
         while !bytes.is_empty() {
-            let deadline = Instant::recent() + time;
+            let deadline = clock::recent() + time;
             let Self { flow, timer } = &mut *self;
             let written = wait(timer, deadline, pin!(flow.write(bytes)))
                 .await?
@@ -104,7 +106,7 @@ impl<F: Flow> Timed<F> {
     /// connection that is dropped with bytes unread is reset, and the peer loses the response
     /// (RFC 9112 section 9.6).
     pub(crate) async fn close(&mut self, time: Duration) {
-        let deadline = Instant::now() + time;
+        let deadline = clock::recent() + time;
         let Self { flow, timer } = &mut *self;
         if !matches!(
             wait(timer, deadline, pin!(flow.shutdown())).await,

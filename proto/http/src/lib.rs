@@ -35,6 +35,7 @@ extern crate std;
 mod body;
 mod chunked;
 mod client;
+mod clock;
 mod condition;
 mod date;
 mod error;

@@ -166,7 +166,15 @@ mod tests {
     fn what_does_not_fit_is_told_apart() {
         let find = |method, path| ROUTES.find(method, path);
         assert!(matches!(find(Method::Post, "/"), Found::MethodNotAllowed));
-        for path in ["/user", "/user/", "/user/a/b", "/user/..", "/user/a%2fb", "*", ""] {
+        for path in [
+            "/user",
+            "/user/",
+            "/user/a/b",
+            "/user/..",
+            "/user/a%2fb",
+            "*",
+            "",
+        ] {
             assert!(matches!(find(Method::Get, path), Found::Nothing), "{path}");
         }
     }

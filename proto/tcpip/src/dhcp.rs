@@ -12,9 +12,10 @@ use fata_dhcp::client::{Client, Lease};
 
 use crate::{
     address::{Ipv4Prefix, Prefix},
+    checksum::Sum,
     ip::{Ecn, Ip, Outgoing},
     link::{Link, Received},
-    packet::{Packet, ether, ether_type, protocol},
+    packet::{self, ether, protocol},
     udp,
 };
 
@@ -45,29 +46,35 @@ impl Dhcp {
     /// Takes in a frame if it is a server's message. Says whether it was.
     pub(crate) fn receive(&mut self, frame: &dyn Received, now: u64) -> bool {
         let bytes = frame.bytes();
-        if ether_type(bytes) != Some(ether::IPV4) {
+        if bytes.get(12..14) != Some(&ether::IPV4) {
             return false;
         }
-        let Some(packet) = Packet::parse(bytes) else {
+        let Ok(header) = packet::ipv4(bytes) else {
             return false;
         };
-        let Some(&[s0, s1, d0, d1, l0, l1, c0, c1]) = packet.payload.first_chunk() else {
+        let packet = bytes.get(header.payload.clone()).unwrap_or_default();
+        let Some(&[s0, s1, d0, d1, l0, l1, c0, c1]) = packet.first_chunk() else {
             return false;
         };
         let to_client = u16::from_be_bytes([d0, d1]) == CLIENT;
         let from_server = u16::from_be_bytes([s0, s1]) == SERVER;
-        if packet.protocol != protocol::UDP || packet.fragment || !to_client || !from_server {
+        let whole = header.protocol == protocol::UDP && header.fragment.is_none();
+        if !whole || !to_client || !from_server {
             return false;
         }
-        let IpAddr::V4(source) = packet.source else {
+        let (IpAddr::V4(source), IpAddr::V4(destination)) = (header.source, header.destination)
+        else {
             return false;
         };
+        let sum = Sum::pseudo(protocol::UDP, packet.len() as u16)
+            .add(&source.octets())
+            .add(&destination.octets());
         let verify = frame.offload().checksum == Checksum::Unverified && [c0, c1] != [0, 0];
-        if verify && !packet.checksum_is_valid() {
+        if verify && !sum.add(packet).is_valid() {
             return false;
         }
         let end = usize::from(u16::from_be_bytes([l0, l1]));
-        if let Some(message) = packet.payload.get(udp::HEADER..end) {
+        if let Some(message) = packet.get(udp::HEADER..end) {
             self.client.receive(message, source, now);
         }
         true

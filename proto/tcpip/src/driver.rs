@@ -87,7 +87,7 @@ impl<N: Net> Driver<N> {
         if self.shared.work.replace(false) | core::mem::take(&mut self.touched) || due {
             self.answer_slowly();
             let mut engine = self.shared.engine();
-            engine.poll(&mut *self.port.borrow_mut(), now);
+            self.touched = engine.poll(&mut *self.port.borrow_mut(), now);
             self.deadline = engine.deadline(now);
             let configured = engine.is_configured(now);
             drop(engine);
@@ -95,7 +95,7 @@ impl<N: Net> Driver<N> {
         }
         self.port.borrow_mut().flush();
         let due = self.deadline.is_some_and(|deadline| deadline <= now);
-        if more || due || self.shared.work.get() {
+        if more || due || self.touched || self.shared.work.get() {
             Next::Again
         } else {
             Next::Sleep(self.deadline)

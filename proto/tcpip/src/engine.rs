@@ -21,7 +21,7 @@ use crate::{
     ping::Pings,
     raw::Raw,
     stack::Local,
-    tcp::Tcp,
+    tcp::{Progress, Tcp},
     udp::{Delivery, Udp},
 };
 
@@ -60,7 +60,7 @@ impl Engine {
         let memory = config.tcp_memory.unwrap_or_else(half_of_heap);
         Self {
             ip: Ip::new(info, &config, random, now),
-            tcp: Tcp::new(config.tcp, memory, random, now),
+            tcp: Tcp::new(memory, random, now),
             udp: Udp::default(),
             raw: Raw::default(),
             pings: Pings::new(random() as u16),
@@ -109,7 +109,7 @@ impl Engine {
             protocol::TCP => {
                 let payload = Payload::new(frame, arrived.payload.clone());
                 self.tcp
-                    .receive(&mut self.ip, link, &*self.shelf, arrived, payload, now);
+                    .receive(&mut self.ip, &*self.shelf, arrived, payload, now);
                 return;
             }
             protocol::UDP => match self.udp.receive(packet, arrived) {
@@ -142,26 +142,30 @@ impl Engine {
         }
     }
 
-    /// Sends what is to be sent, and sees to everything that depends on time.
-    pub(crate) fn poll(&mut self, link: &mut dyn Link, now: u64) {
+    /// Sends what is to be sent, and sees to everything that depends on time. Says whether there is
+    /// more to do, after others have had their turn.
+    pub(crate) fn poll(&mut self, link: &mut dyn Link, now: u64) -> bool {
         self.ip.poll(link, now);
         self.poll_dhcp(link, now);
         self.pings.expire(now);
         if self.addresses_version != self.ip.addresses_version() {
             self.addresses_version = self.ip.addresses_version();
-            self.tcp.addresses_changed(&self.ip, now);
+            self.tcp.addresses_changed(&self.ip, &*self.shelf, now);
         }
-        self.tcp.poll(&mut self.ip, link, &*self.shelf, now);
-        self.receive_looped(link, now);
+        let progress = self.tcp.poll(&mut self.ip, link, &*self.shelf, now);
+        self.receive_looped(link, now) || progress == Progress::More
     }
 
     /// Takes in what this stack sent to itself: as much as there is now. What comes of that waits
     /// for the next poll, so that two sockets that talk to each other do not keep all others away.
-    fn receive_looped(&mut self, link: &mut dyn Link, now: u64) {
+    /// Says whether there was any.
+    fn receive_looped(&mut self, link: &mut dyn Link, now: u64) -> bool {
         let frames: Vec<_> = core::iter::from_fn(|| self.ip.take_loopback()).collect();
+        let any = !frames.is_empty();
         for mut frame in frames {
             self.receive(link, &mut frame, now);
         }
+        any
     }
 
     fn poll_dhcp(&mut self, link: &mut dyn Link, now: u64) {
@@ -189,14 +193,12 @@ impl Engine {
         let patience = self.started + DHCP_PATIENCE;
         let patience = (self.dhcp.is_some() && now < patience).then_some(patience);
         let dhcp = self.dhcp.as_ref().and_then(Dhcp::deadline);
-        let looped = self.ip.has_loopback().then_some(now);
         let all = [
             self.ip.deadline(),
             self.tcp.deadline(),
             self.pings.deadline(),
             dhcp,
             patience,
-            looped,
         ];
         all.into_iter().flatten().min()
     }
@@ -250,12 +252,12 @@ impl Engine {
     }
 
     /// Name servers: given by hand, from DHCP, from routers.
-    pub(crate) fn dns_servers(&self, now: u64) -> Vec<IpAddr> {
+    pub(crate) fn dns_servers(&self) -> Vec<IpAddr> {
         let mut servers = self.config.dns_servers.clone();
         if let Some(dhcp) = &self.dhcp {
             servers.extend(dhcp.dns_servers());
         }
-        servers.extend(self.ip.dns_servers(now));
+        servers.extend(self.ip.dns_servers());
         servers
     }
 }

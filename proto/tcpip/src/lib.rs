@@ -44,6 +44,11 @@ pub use device::StackArguments;
 pub use error::Error;
 pub use raw::{EthernetSocket, IpSocket};
 pub use stack::{Local, Stack};
+pub use tcp::{
+    accept::{Incoming, TcpListener},
+    connection::{Info, Keepalive, TcpCounters},
+    stream::{ReadHalf, TcpStream, WriteHalf},
+};
 pub use udp::{
     Meta, UdpCounters,
     socket::{Responder, UdpSocket},

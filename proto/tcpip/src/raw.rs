@@ -16,7 +16,7 @@ use fata_device::net::Offload;
 use crate::{
     error::Error,
     ip::{Arrived, Ecn, Outgoing, SendError},
-    packet::{ETHERNET, ether_type},
+    packet::ETHERNET,
     stack::{Shared, Stack},
     udp::{Meta, Queue},
 };
@@ -71,7 +71,10 @@ impl Raw {
         if self.sockets.is_empty() {
             return;
         }
-        let found = ether_type(frame).map(u16::from_be_bytes);
+        let found = frame
+            .get(12..)
+            .and_then(<[u8]>::first_chunk)
+            .map(|kind| u16::from_be_bytes(*kind));
         let nobody = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
         let meta = Meta {
             peer: nobody,

@@ -153,7 +153,7 @@ impl Stack {
     /// The name servers to ask, in this order: those given by hand, those that DHCP gave with the
     /// address, those that routers advertise (RFC 8106).
     pub fn dns_servers(&self) -> Vec<IpAddr> {
-        self.0.engine().dns_servers(self.0.now())
+        self.0.engine().dns_servers()
     }
 
     /// The Ethernet address of the device.

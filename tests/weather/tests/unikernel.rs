@@ -6,7 +6,7 @@
 
 mod common;
 
-use std::sync::OnceLock;
+use std::{sync::OnceLock, thread};
 
 use common::{judge, programs};
 use fata_test_harness::{
@@ -28,15 +28,20 @@ fn images() -> Result<&'static Images, Ending> {
         .map_err(|error| Ending::Failed(error.clone()))
 }
 
-/// Makes all transfers of `len` bytes in a weather, with `transfer` on every platform.
+/// Makes all transfers of `len` bytes in a weather, with `transfer` on every platform at once: most
+/// of the time all of them wait.
 fn arrives(name: &str, weather: &str, len: u64) {
-    for platform in [Platform::Unix, Platform::Spt] {
+    let on = |platform: Platform| {
         let name = format!("weather-{name} on {platform}");
         judge(&name, || match platform.missing() {
             Some(reason) => Err(Ending::Skipped(reason)),
             None => arrives_on(platform, weather, len),
         });
-    }
+    };
+    thread::scope(|scope| {
+        scope.spawn(|| on(Platform::Unix));
+        on(Platform::Spt);
+    });
 }
 
 fn arrives_on(platform: Platform, weather: &str, len: u64) -> Check {

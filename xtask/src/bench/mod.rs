@@ -7,6 +7,7 @@
 
 mod build;
 mod dns;
+mod goodput;
 mod images;
 mod memory;
 mod query;
@@ -27,6 +28,7 @@ const SUBJECTS: &[Subject] = &[
     ("memory", memory::measure),
     ("start", start::measure),
     ("dns", dns::measure),
+    ("goodput", goodput::measure),
     ("rebuild", build::rebuild),
     ("clone", build::fresh_clone),
 ];

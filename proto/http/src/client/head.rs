@@ -154,7 +154,11 @@ mod tests {
         ] {
             assert_eq!(with(lines).err(), Some(Error::Malformed), "{lines:?}");
         }
-        for input in ["HTTP/2 200\r\n\r\n", "HTTP/1.1 99 x\r\n\r\n", "hello\r\n\r\n"] {
+        for input in [
+            "HTTP/2 200\r\n\r\n",
+            "HTTP/1.1 99 x\r\n\r\n",
+            "hello\r\n\r\n",
+        ] {
             let result = parse(input, Method::Get);
             assert_eq!(result.err(), Some(Error::Malformed), "{input:?}");
         }

@@ -9,12 +9,12 @@ mod url;
 use alloc::{string::String, vec, vec::Vec};
 
 use fata_device::Flow;
-use fata_runtime::time::Instant;
 
 pub(crate) use self::head::Head;
 pub use self::url::{NotAUrl, Url};
 use crate::{
     chunked,
+    clock::{self, Instant},
     error::Error,
     fields::Known,
     io::Timed,
@@ -163,7 +163,7 @@ impl<F: Flow> Client<F> {
 
     /// Waits for the head of the answer, past those that only say that it will come.
     async fn answer(&mut self, method: Method) -> Result<Answer<'_, F>, Error> {
-        let deadline = Instant::now() + self.limits.head_time;
+        let deadline = clock::recent() + self.limits.head_time;
         loop {
             let received = self.input.get(self.start..self.filled);
             let received = received.unwrap_or_default();
@@ -322,7 +322,7 @@ impl<F: Flow> Answer<'_, F> {
     }
 
     async fn read_some(&mut self, into: &mut [u8]) -> Result<usize, Error> {
-        let deadline = Instant::recent() + self.client.limits.idle_time;
+        let deadline = clock::recent() + self.client.limits.idle_time;
         loop {
             let client = &mut *self.client;
             let left = &mut client.head.body;

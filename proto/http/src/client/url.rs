@@ -51,7 +51,7 @@ impl Url {
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
         let (authority, path) = rest.split_at_checked(end).ok_or(NotAUrl::Authority)?;
         let (host, port) = split_port(authority).ok_or(NotAUrl::Authority)?;
-        if host.is_empty() || !host.bytes().all(|byte| is_of_host(byte)) {
+        if host.is_empty() || !host.bytes().all(is_of_host) {
             return Err(NotAUrl::Authority);
         }
         if !path.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -77,7 +77,10 @@ impl Url {
     pub fn join(&self, location: &str) -> Result<Self, NotAUrl> {
         let mut whole = String::from("http:");
         let location = location.split('#').next().unwrap_or_default();
-        if location.contains("://") && !location.starts_with(['/', '?', '.']) {
+        let has_scheme = location.split_once("://").is_some_and(|(scheme, _)| {
+            !scheme.is_empty() && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        });
+        if has_scheme {
             return Self::parse(location);
         }
         if location.starts_with("//") {
@@ -154,10 +157,18 @@ fn split_port(authority: &str) -> Option<(&str, u16)> {
 /// `relative` read at `path`, without `.` and `..` (RFC 3986 section 5.2.4).
 fn resolve(path: &str, relative: &str) -> String {
     let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
-    let base = if relative.starts_with('/') { "" } else { directory };
+    let base = if relative.starts_with('/') {
+        ""
+    } else {
+        directory
+    };
     let relative = relative.strip_prefix('/').unwrap_or(relative);
     let mut resolved = String::new();
-    let mut segments = base.split('/').skip(1).chain(relative.split('/')).peekable();
+    let mut segments = base
+        .split('/')
+        .skip(1)
+        .chain(relative.split('/'))
+        .peekable();
     while let Some(segment) = segments.next() {
         let is_last = segments.peek().is_none();
         match segment {

@@ -28,10 +28,7 @@ fn a_request_is_understood() {
     let request = Request::new(&head, input.as_bytes());
     assert_eq!(head.len, input.len() - 4);
     assert_eq!(request.method(), Method::Get);
-    assert_eq!(
-        (request.path(), request.query()),
-        ("/a%20b", Some("c=d"))
-    );
+    assert_eq!((request.path(), request.query()), ("/a%20b", Some("c=d")));
     assert_eq!(request.header("x-y"), Some(&b"z"[..]));
     assert_eq!(request.header("y"), None);
     assert_eq!(request.headers().count(), 2);
@@ -159,7 +156,10 @@ fn a_length_is_clear_or_refused() {
         ("Transfer-Encoding: identity\r\n", 400),
         ("Transfer-Encoding: chunked, gzip\r\n", 400),
         ("Transfer-Encoding: chunked, chunked\r\n", 400),
-        ("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", 400),
+        (
+            "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
+            400,
+        ),
         ("Transfer-Encoding:\r\n", 400),
         ("Transfer-Encoding: \"chunked\"\r\n", 400),
         ("Transfer-Encoding: \x0bchunked\r\n", 400),
@@ -179,7 +179,10 @@ fn a_length_is_clear_or_refused() {
 #[test]
 fn persistence_follows_version_and_options() {
     let keeps = |version: &str, lines: &str| {
-        complete(&std::format!("GET / HTTP/{version}\r\nHost: a\r\n{lines}\r\n")).keep_alive
+        complete(&std::format!(
+            "GET / HTTP/{version}\r\nHost: a\r\n{lines}\r\n"
+        ))
+        .keep_alive
     };
     assert!(keeps("1.1", ""));
     assert!(!keeps("1.1", "Connection: close\r\n"));
@@ -219,7 +222,9 @@ fn mutations_never_panic() {
     let seed = b"POST /a?b HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\nContent-Length: 12\r\nIf-Range: x\r\n\r\n";
     let mut state = 1_u64;
     let mut random = move || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
         (state >> 33) as usize
     };
     let mut head = Head::new();

@@ -117,6 +117,7 @@ where
     let mut exchange = Exchange::new(shared, io, buffers, is_last);
     let result = handler(&mut exchange).await;
     match exchange.sent() {
+        _ if exchange.is_broken() => return Next::Abort,
         Sent::All if exchange.body_is_read() => {}
         Sent::All => {
             if !exchange.may_drain() || Box::pin(exchange.drain()).await.is_err() {

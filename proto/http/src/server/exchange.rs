@@ -4,7 +4,6 @@
 use alloc::vec::Vec;
 
 use fata_device::Flow;
-use fata_runtime::time::Instant;
 
 use super::{
     Shared,
@@ -15,6 +14,7 @@ use super::{
 use crate::{
     body::Left,
     chunked::Chunked,
+    clock::{self, Instant},
     error::Error,
     head::{Length, Request},
     io::Timed,
@@ -54,7 +54,7 @@ pub(crate) struct State {
     pub(super) is_old: bool,
     /// Whether the peer waits to be told to send the body.
     pub(super) expects: bool,
-    left: Left,
+    pub(super) left: Left,
     /// Where the next byte of the body lies in the input, if it is there.
     at: usize,
     /// Bytes of the body that were handed on, and how many may be.
@@ -63,6 +63,8 @@ pub(crate) struct State {
     started: Instant,
     /// Why the body cannot be read.
     failed: Option<Error>,
+    /// Whether something could not be written.
+    broken: bool,
 }
 
 impl State {
@@ -80,6 +82,7 @@ impl State {
             limit: 0,
             started: Instant::NEVER,
             failed: None,
+            broken: false,
         }
     }
 }
@@ -180,6 +183,11 @@ impl<'c, F: Flow> Exchange<'c, F> {
         self.buffers.state.failed
     }
 
+    /// Whether the peer missed something that was written.
+    pub(super) fn is_broken(&self) -> bool {
+        self.buffers.state.broken
+    }
+
     pub(super) fn body_is_read(&self) -> bool {
         self.buffers.state.left.is_done()
     }
@@ -218,12 +226,19 @@ impl<'c, F: Flow> Exchange<'c, F> {
         let result = self.read_some(into).await;
         match result {
             Ok(len) => self.buffers.state.received += len as u64,
-            Err(error) => {
-                self.buffers.state.failed = Some(error);
-                self.buffers.state.close = true;
-            }
+            Err(error) => return Err(self.fail(error)),
+        }
+        if self.buffers.state.received > self.buffers.state.limit {
+            return Err(self.fail(Error::TooLarge));
         }
         result
+    }
+
+    /// Gives the body up, and with it the connection.
+    fn fail(&mut self, error: Error) -> Error {
+        self.buffers.state.failed = Some(error);
+        self.buffers.state.close = true;
+        error
     }
 
     async fn read_some(&mut self, into: &mut [u8]) -> Result<usize, Error> {
@@ -285,7 +300,7 @@ impl<'c, F: Flow> Exchange<'c, F> {
     async fn ask_for_body(&mut self) -> Result<(), Error> {
         let state = &mut self.buffers.state;
         if state.started == Instant::NEVER {
-            state.started = Instant::recent();
+            state.started = clock::recent();
         }
         if core::mem::take(&mut state.expects) && state.sent == Sent::Nothing {
             let output = &mut self.buffers.output;
@@ -309,6 +324,16 @@ impl<'c, F: Flow> Exchange<'c, F> {
         let time = self.shared.limits.write_time;
         let result = self.io.write(&self.buffers.output, time).await;
         self.buffers.output.clear();
+        self.buffers.state.broken |= result.is_err();
+        result
+    }
+
+    /// Writes what was gathered, and `bytes` from where they lie.
+    pub(super) async fn write_through(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.flush().await?;
+        let time = self.shared.limits.write_time;
+        let result = self.io.write(bytes, time).await;
+        self.buffers.state.broken |= result.is_err();
         result
     }
 }

@@ -7,8 +7,8 @@
 mod connection;
 mod exchange;
 mod kv;
-mod response;
 mod resource;
+mod response;
 mod shared;
 mod site;
 
@@ -16,10 +16,7 @@ use alloc::rc::Rc;
 use core::{future::poll_fn, task::Poll, time::Duration};
 
 use fata_device::Flow;
-use fata_runtime::{
-    Error, task,
-    time::{Instant, timeout},
-};
+use fata_runtime::{Error, task};
 use fata_tcpip::{TcpListener, TcpStream};
 
 pub use exchange::{Body, Exchange};
@@ -29,7 +26,10 @@ pub(crate) use response::{push_field, push_length};
 pub(crate) use shared::{Seat, Shared};
 pub use site::Site;
 
-use crate::limits::Limits;
+use crate::{
+    clock::{self, Alarm, Instant},
+    limits::Limits,
+};
 
 /// Where connections come from.
 ///
@@ -121,13 +121,29 @@ impl Server {
     /// in, and waits until all are gone; `false` if some are left after `grace`.
     pub async fn shutdown(&self, grace: Duration) -> bool {
         self.shared.stop();
-        let gone = poll_fn(|cx| self.shared.poll_empty(cx));
-        timeout(grace, gone).await.is_ok()
+        let deadline = after(grace);
+        let mut alarm = Alarm::new();
+        poll_fn(|cx| {
+            if self.shared.poll_empty(cx).is_ready() {
+                return Poll::Ready(true);
+            }
+            if clock::recent() >= deadline {
+                return Poll::Ready(false);
+            }
+            alarm.set(deadline, cx.waker());
+            Poll::Pending
+        })
+        .await
     }
 
     /// Connections that are open.
     pub fn connections(&self) -> usize {
         self.shared.open()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn shared_is_empty(&self, cx: &core::task::Context<'_>) -> Poll<()> {
+        self.shared.poll_empty(cx)
     }
 
     /// The next connection, or none after [`shutdown`](Self::shutdown).
@@ -150,5 +166,5 @@ impl Server {
 
 /// A moment `time` from now.
 fn after(time: Duration) -> Instant {
-    Instant::recent() + time
+    clock::recent() + time
 }

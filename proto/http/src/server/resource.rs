@@ -89,7 +89,9 @@ impl<B: AsRef<[u8]>> Resource<B> {
         .any(|known| request.has(known));
         if is_plain || status != Status::OK {
             let response = exchange.response(status);
-            return response.send_prepared(&self.whole, self.body.as_ref()).await;
+            return response
+                .send_prepared(&self.whole, self.body.as_ref())
+                .await;
         }
         let current = Validators {
             etag: &self.etag,
@@ -193,8 +195,17 @@ mod tests {
     #[test]
     fn tags_differ_where_contents_do() {
         let contents: &[&[u8]] = &[
-            b"", b"\0", b"\0\0", b"a", b"b", b"ab", b"ba", b"12345678", b"12345678\0",
-            b"1234567812345678", b"1234567812345679",
+            b"",
+            b"\0",
+            b"\0\0",
+            b"a",
+            b"b",
+            b"ab",
+            b"ba",
+            b"12345678",
+            b"12345678\0",
+            b"1234567812345678",
+            b"1234567812345679",
         ];
         for (at, one) in contents.iter().enumerate() {
             assert_eq!(tag(one), tag(one));

@@ -78,7 +78,7 @@ impl<'e, 'c, F: Flow> Response<'e, 'c, F> {
         self.exchange.depart(Sent::All)?;
         let exchange = self.exchange;
         let is_bodiless = exchange.buffers.state.is_head || self.status.is_bodiless();
-        let body = if is_bodiless { &[] } else { body };
+        let body = if is_bodiless { b"" } else { body };
         if exchange.buffers.output.len() + body.len() <= GATHERED {
             exchange.buffers.output.extend_from_slice(body);
             return Ok(());
@@ -122,10 +122,17 @@ impl<'e, 'c, F: Flow> Response<'e, 'c, F> {
 /// Appends a field; a byte that cannot be in one is replaced.
 pub(crate) fn push_field(output: &mut Vec<u8>, name: &str, value: &[u8]) {
     let is_token = |byte: u8| byte.is_ascii_graphic() && byte != b':';
-    output.extend(name.bytes().map(|byte| if is_token(byte) { byte } else { b'_' }));
+    output.extend(
+        name.bytes()
+            .map(|byte| if is_token(byte) { byte } else { b'_' }),
+    );
     output.extend_from_slice(b": ");
     let is_text = |byte: u8| byte == b'\t' || (byte >= b' ' && byte != 0x7f);
-    output.extend(value.iter().map(|&byte| if is_text(byte) { byte } else { b' ' }));
+    output.extend(
+        value
+            .iter()
+            .map(|&byte| if is_text(byte) { byte } else { b' ' }),
+    );
     output.extend_from_slice(b"\r\n");
 }
 
@@ -147,7 +154,8 @@ impl<F: Flow> Exchange<'_, F> {
         state.begun = None;
         state.sent = sent;
         // A peer that waits to be told may send its body or not: there is no telling what comes.
-        state.close |= state.expects || self.shared.is_stopped();
+        let is_undecided = state.expects && !state.left.is_done();
+        state.close |= is_undecided || self.shared.is_stopped();
         let persistence: &[u8] = match (state.close, state.is_old) {
             (true, _) => b"connection: close\r\n\r\n",
             (false, true) => b"connection: keep-alive\r\n\r\n",
@@ -162,13 +170,6 @@ impl<F: Flow> Exchange<'_, F> {
         if let Some(start) = self.buffers.state.begun.take() {
             self.buffers.output.truncate(start);
         }
-    }
-
-    /// Writes what was gathered, and `bytes` from where they lie.
-    async fn write_through(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        self.flush().await?;
-        let time = self.shared.limits.write_time;
-        self.io.write(bytes, time).await
     }
 }
 

@@ -8,10 +8,13 @@ use core::{
     time::Duration,
 };
 
-use fata_runtime::time::{self, Instant};
-
 use super::exchange::State;
-use crate::{date, head::Head, limits::Limits};
+use crate::{
+    clock::{self, Instant},
+    date,
+    head::Head,
+    limits::Limits,
+};
 
 /// Bytes of the input buffer at first; it grows to what the limits allow.
 const INPUT: usize = 4_096;
@@ -44,9 +47,7 @@ impl Buffers {
 
     /// Received and not used up.
     pub(crate) fn received(&self) -> &[u8] {
-        self.input
-            .get(self.start..self.filled)
-            .unwrap_or_default()
+        self.input.get(self.start..self.filled).unwrap_or_default()
     }
 
     /// Makes room behind what was received, at most `most` bytes in all, and gives it.
@@ -97,7 +98,10 @@ pub(crate) struct Shared {
     /// Who accepts connections, and who waits for the last to go.
     acceptor: Cell<Option<Waker>>,
     closer: Cell<Option<Waker>>,
-    #[expect(clippy::vec_box, reason = "they are handed out and taken back as boxes")]
+    #[expect(
+        clippy::vec_box,
+        reason = "they are handed out and taken back as boxes"
+    )]
     spare: RefCell<Vec<Box<Buffers>>>,
     date: RefCell<Date>,
 }
@@ -215,9 +219,9 @@ impl Shared {
     /// Appends the `date` field (RFC 9110 section 6.6.1). The clock is read once a second.
     pub(crate) fn push_date(&self, output: &mut Vec<u8>) {
         let mut date = self.date.borrow_mut();
-        let now = Instant::recent();
+        let now = clock::recent();
         if now >= date.until {
-            let wall = time::wall();
+            let wall = clock::wall();
             let text = date::format(wall.as_secs());
             let (name, end) = (b"date: ", b"\r\n");
             let line = name.iter().chain(&text).chain(end);

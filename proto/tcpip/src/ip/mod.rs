@@ -1,19 +1,46 @@
 // SPDX-License-Identifier: ISC
-//! The Internet layer.
+//! The Internet layer: IPv4 and IPv6 with what they need around them on an Ethernet.
+//!
+//! [`Ip`] takes in frames and gives out what the transports are to see; it takes packets from them
+//! and sends them to the right neighbour. ARP, neighbour discovery, router advertisements, duplicate
+//! addresses, ICMP, group membership and fragments are dealt with here, unseen from above. Sans-IO:
+//! frames go to a [`Link`](crate::link::Link), and the time comes in as an argument.
+//!
+//! Read `layer.rs` first, then `receive.rs` and `send.rs`; the other files are one mechanism each.
+//! RFC 1122 section 3 and RFC 8504 say what of all this a host has to do.
+//!
+//! Not here, on purpose: redirects are ignored (RFC 8504 section 5.4 allows it, and whoever shares
+//! the link could forge them), nothing is forwarded, and no source route is followed.
+
+mod arp;
+mod claim;
+mod cut;
+mod group;
+mod hop;
+mod icmp;
+mod icmp_error;
+mod igmp;
+mod layer;
+mod mld;
+mod ndp;
+mod neighbor;
+mod path_mtu;
+mod reassembly;
+mod receive;
+mod send;
+mod slaac;
+#[cfg(test)]
+mod tests;
 
 use alloc::vec::Vec;
-use core::{
-    net::{IpAddr, Ipv4Addr},
-    ops::Range,
-};
+use core::{net::IpAddr, ops::Range};
 
-use fata_device::{NetInfo, net::SegmentKind};
+use fata_device::net::SegmentKind;
 
-use crate::{
-    address::{AddressTable, Ipv4Prefix},
-    config::Config,
-    link::{Link, Received},
-};
+pub(crate) use layer::Ip;
+
+/// A second in nanoseconds.
+const SECOND: u64 = 1_000_000_000;
 
 /// A transport packet that arrived for this stack, with its checksum found right.
 #[derive(Clone, Debug)]
@@ -130,156 +157,4 @@ pub(crate) enum Unreachable {
     Port,
     /// Nothing here speaks the protocol.
     Protocol,
-}
-
-/// The Internet layer of one device.
-pub(crate) struct Ip {
-    addresses: AddressTable,
-}
-
-impl Ip {
-    pub(crate) fn new(info: &NetInfo, config: &Config, random: fn() -> u64, now: u64) -> Self {
-        let _ = (info, config, random, now);
-        Self {
-            addresses: AddressTable::default(),
-        }
-    }
-
-    /// Takes in one Ethernet frame.
-    pub(crate) fn receive(
-        &mut self,
-        link: &mut dyn Link,
-        frame: &mut dyn Received,
-        now: u64,
-    ) -> Input {
-        let _ = (link, frame, now);
-        Input::Nothing
-    }
-
-    /// Sends one packet; see [`SendError`].
-    pub(crate) fn send(
-        &mut self,
-        link: &mut dyn Link,
-        packet: &Outgoing<'_>,
-        now: u64,
-    ) -> Result<(), SendError> {
-        let _ = (link, packet, now);
-        Err(SendError::NoRoute)
-    }
-
-    /// Does what is due.
-    pub(crate) fn poll(&mut self, link: &mut dyn Link, now: u64) {
-        let _ = (link, now);
-    }
-
-    /// When [`poll`](Self::poll) has to be called next.
-    pub(crate) fn deadline(&self) -> Option<u64> {
-        None
-    }
-
-    /// A frame that this stack sent to itself, for [`receive`](Self::receive).
-    pub(crate) fn take_loopback(&mut self) -> Option<Vec<u8>> {
-        None
-    }
-
-    /// The address to send to `destination` from (RFC 6724, section 5); without one, no route.
-    pub(crate) fn source_for(&self, destination: IpAddr) -> Option<IpAddr> {
-        let _ = destination;
-        None
-    }
-
-    /// Whether packets for `destination` have somewhere to go.
-    pub(crate) fn reaches(&self, destination: IpAddr) -> bool {
-        self.addresses.reaches(destination)
-    }
-
-    /// Whether `address` is one of this stack's own, loopback included.
-    pub(crate) fn has(&self, address: IpAddr) -> bool {
-        address.is_loopback() || self.addresses.has(address)
-    }
-
-    /// Whether `address` means all hosts of a network, or of the link.
-    pub(crate) fn is_broadcast(&self, address: IpAddr) -> bool {
-        matches!(address, IpAddr::V4(v4) if v4.is_broadcast() || self.addresses.is_broadcast(v4))
-    }
-
-    /// The addresses, networks and routers.
-    pub(crate) fn addresses(&self) -> &AddressTable {
-        &self.addresses
-    }
-
-    /// Changes whenever [`addresses`](Self::addresses) does.
-    pub(crate) fn addresses_version(&self) -> u32 {
-        0
-    }
-
-    /// Largest packet that the path to `destination` is known to carry.
-    pub(crate) fn mtu(&self, destination: IpAddr, now: u64) -> u16 {
-        let _ = (destination, now);
-        0
-    }
-
-    /// Notes what an ICMP error said, after the transport found that it quotes what it sent.
-    pub(crate) fn set_path_mtu(&mut self, destination: IpAddr, mtu: u16, now: u64) {
-        let _ = (destination, mtu, now);
-    }
-
-    /// Sets what DHCP has leased: address with network, and router.
-    pub(crate) fn set_lease(&mut self, lease: Option<(Ipv4Prefix, Option<Ipv4Addr>)>, now: u64) {
-        let _ = (lease, now);
-    }
-
-    /// Takes the next address that another host was found to have too.
-    pub(crate) fn take_conflict(&mut self) -> Option<IpAddr> {
-        None
-    }
-
-    /// Answers a packet for which nobody was found: an ICMP error, if it may have one.
-    pub(crate) fn unreachable(
-        &mut self,
-        link: &mut dyn Link,
-        frame: &[u8],
-        arrived: &Arrived,
-        what: Unreachable,
-        now: u64,
-    ) {
-        let _ = (link, frame, arrived, what, now);
-    }
-
-    /// A transport's hint that `destination` answers (RFC 4861, section 7.3.1).
-    pub(crate) fn confirm(&mut self, destination: IpAddr, now: u64) {
-        let _ = (destination, now);
-    }
-
-    /// Receives what is sent to `group` from now on; false if it is no group, or there are too many.
-    /// Joined twice, it has to be left twice.
-    pub(crate) fn join(&mut self, group: IpAddr, now: u64) -> bool {
-        let _ = (group, now);
-        false
-    }
-
-    /// Undoes one [`join`](Self::join).
-    pub(crate) fn leave(&mut self, group: IpAddr, now: u64) {
-        let _ = (group, now);
-    }
-
-    /// Sends an echo request with `len` bytes.
-    pub(crate) fn ping(
-        &mut self,
-        link: &mut dyn Link,
-        destination: IpAddr,
-        ident: u16,
-        sequence: u16,
-        len: usize,
-        now: u64,
-    ) -> Result<(), SendError> {
-        let _ = (link, destination, ident, sequence, len, now);
-        Err(SendError::NoRoute)
-    }
-
-    /// Name servers that routers advertised (RFC 8106), while they hold.
-    pub(crate) fn dns_servers(&self, now: u64) -> Vec<IpAddr> {
-        let _ = now;
-        Vec::new()
-    }
 }

@@ -297,7 +297,7 @@ fn syn_ack(half_open: &HalfOpen, config: &TcpConfig, ip: &Ip, stamp: u32, now: u
         flags: Flags::SYN.with(Flags::ACK).with(ecn),
         window: window::initial(config),
         options: Options {
-            mss: Some(largest_segment(ip.mtu(tuple.peer, now), tuple.peer)),
+            mss: Some(largest_segment(ip.mtu(tuple.peer), tuple.peer)),
             window_scale: handshake.window_scale.map(|_| window::scale_for(config)),
             timestamps: handshake.timestamp.map(|recent| (stamp, recent)),
             sack_permitted: handshake.sack,

@@ -517,7 +517,7 @@ impl Tcp {
             local_port: tuple.local_port,
             peer_port: tuple.peer_port,
             iss,
-            mss: largest_segment(ip.mtu(tuple.peer, now), tuple.peer),
+            mss: largest_segment(ip.mtu(tuple.peer), tuple.peer),
             timestamp_offset: isn::timestamp_offset(&self.key, tuple),
             ecn: false,
             algorithm: match config.congestion {

@@ -2,6 +2,7 @@
 //! Rows about network devices: floods of pings, in a network that they cannot leave.
 
 use std::{
+    fs,
     io::{self, Read, Write},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket},
     thread,
@@ -10,7 +11,7 @@ use std::{
 
 use super::Lab;
 use crate::{
-    launch::Running,
+    launch::{Launch, Running},
     namespace::Namespace,
     outcome::{Check, Ending, Outcome},
     platform::Platform,
@@ -59,6 +60,51 @@ pub(super) fn mtu(lab: &Lab) -> Check {
     // 9000 bytes with the headers of IPv4 and ICMP, never in fragments.
     answered(&namespace.run("ping -q -M do -s 8972 -i 0.002 -c 100 -w 15 10.0.0.2")?)?;
     image.wait()?.success()
+}
+
+/// Frames larger than the link carries go and come where the tender offers that, and it does not
+/// matter where it does not.
+pub(super) fn offload(lab: &Lab) -> Check {
+    let offers = lab.platform != Platform::Solo5Spt;
+    echoes(lab, lab.launch(), offers, offers)
+}
+
+/// Memory that has no room for large buffers: frames are sent large, and not received.
+pub(super) fn offload_small(lab: &Lab) -> Check {
+    lab.not_on(Platform::Solo5Spt, "the stock tender has no offloads")?;
+    let launch = lab.platform.launch(&lab.image).option("--mem=2");
+    echoes(lab, launch, true, false)
+}
+
+/// Whether the image returns what Linux sends it, and says that it sends and receives large frames.
+fn echoes(lab: &Lab, launch: Launch, sends: bool, receives: bool) -> Check {
+    const COUNT: usize = 100_000;
+    let namespace = Namespace::new()?;
+    namespace.tap("tap0", "10.0.0.1/24", 1500)?;
+    // The image speaks TCP and nothing else.
+    let mac = "02:00:00:00:00:02";
+    namespace
+        .run(&format!("ip neigh add 10.0.0.2 lladdr {mac} dev tap0"))?
+        .exits(0)?;
+    let data: Vec<u8> = (0..COUNT as u64).map(|n| (n * n / 512) as u8).collect();
+    let folder = lab.scratch.display();
+    let script = format!(
+        "exec 3<>/dev/tcp/10.0.0.2/7; cat {folder}/in >&3; head -c {COUNT} <&3 | cmp - {folder}/in"
+    );
+    let written = fs::write(lab.scratch.join("in"), data)
+        .and_then(|()| fs::write(lab.scratch.join("client"), script));
+    written.map_err(|error| Ending::Failed(format!("cannot write to {folder}: {error}")))?;
+    let launch = launch
+        .net("service", "tap0")
+        .option(format!("--net-mac:service={mac}"))
+        .argument(format!("--count={COUNT}"));
+    let image = launch.start(Some(&namespace))?;
+    let client = namespace.start(&format!("bash {folder}/client"), LIMIT)?;
+    let client = client.wait()?;
+    let image = image.wait()?;
+    image.success()?;
+    image.says(&format!("large: sent {sends}, received {receives}"))?;
+    client.exits(0)
 }
 
 /// With `-w`, ping goes on until that many were answered, or time is up.

@@ -85,6 +85,8 @@ pub(crate) struct TimeWait {
     pub(crate) window: u16,
     /// The peer's latest TSval, and our offset, if there are timestamps.
     pub(crate) timestamps: Option<(u32, u32)>,
+    /// Whether the peer's FIN is to be acknowledged now.
+    pub(crate) acknowledge: bool,
 }
 
 /// What one transmission may hold.
