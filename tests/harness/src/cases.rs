@@ -152,6 +152,7 @@ pub const ALL: &[Case] = &[
     row("net-user", "net-user", network::user),
     row("transfer", "transfer", network::transfer),
     row("net-dhcp", "net-user", dhcp::client),
+    row("net-names", "net-names", dhcp::names),
     row("dns", "dns", network::dns),
     row("www", "www", http::www),
     row("www-odd", "www", http::odd),
