@@ -41,7 +41,6 @@ use core::{
     task::Waker,
 };
 
-pub(crate) use self::output::Progress;
 use self::{
     buffer::Budget,
     congestion::Algorithm,
@@ -112,6 +111,8 @@ pub(crate) struct Tcp {
     ready: VecDeque<u32>,
     /// Segments that no connection sends, which leave first.
     outbox: Outbox,
+    /// Whether the last round ended since the device had no buffer.
+    starved: bool,
     ports: Ports,
     limiter: Limiter,
     budget: Budget,
@@ -140,6 +141,7 @@ impl Tcp {
             timers: Timers::default(),
             ready: VecDeque::new(),
             outbox: Outbox::default(),
+            starved: false,
             ports: Ports::default(),
             limiter: Limiter::new(now),
             budget: Budget::new(memory),
@@ -157,6 +159,12 @@ impl Tcp {
     /// What happened so far.
     pub(crate) fn counters(&self) -> &TcpCounters {
         &self.counters
+    }
+
+    /// How many connections there are, how many handshakes under way, and how many in TIME-WAIT.
+    pub(crate) fn population(&self) -> (usize, usize, usize) {
+        let (half_open, time_wait) = (self.half_open.len(), self.time_wait.len());
+        (self.connections.len(), half_open, time_wait)
     }
 
     /// Listens on a port.
