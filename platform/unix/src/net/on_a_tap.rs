@@ -53,15 +53,23 @@ fn with_tap(test: fn()) {
             "link set tap0 up",
             "neigh add 10.0.0.2 lladdr 02:00:00:00:00:02 dev tap0",
         ] {
-            let status = Command::new("ip").args(line.split(' ')).status();
-            if !status.is_ok_and(|status| status.success()) {
-                println!("skipped: no tap can be made here: `ip {line}`");
+            let message = ip(line);
+            if !message.is_empty() {
+                println!("skipped: no tap can be made here: `ip {line}`: {message}");
                 return;
             }
         }
         test();
     });
     thread.join().unwrap();
+}
+
+/// What `ip` says, which is nothing where it did what it should.
+fn ip(line: &str) -> String {
+    match Command::new("ip").args(line.split(' ')).output() {
+        Ok(output) => String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into(),
+        Err(error) => error.to_string(),
+    }
 }
 
 fn open(source: &str, wants: Wants) -> Result<Nic, String> {
@@ -80,6 +88,12 @@ fn open(source: &str, wants: Wants) -> Result<Nic, String> {
     }
     let attached = attach(&mut manifest, &options, wants).map_err(|error| error.to_string())?;
     let attached = attached.into_iter().next().unwrap();
+    // The host learns in its own time that somebody is at the tap, and drops what it sends until then.
+    let start = Instant::now();
+    while !ip("-o link show dev tap0").contains("state UP") {
+        assert!(start.elapsed() < LIMIT, "the link stays down");
+        thread::sleep(Duration::from_millis(1));
+    }
     Ok(Nic {
         descriptor: attached.descriptor,
         mac: [2, 0, 0, 0, 0, 2],
