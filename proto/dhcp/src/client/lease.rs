@@ -20,8 +20,7 @@ const SMALLEST_MTU: u16 = 576;
 const LONGEST_NAME: usize = 253;
 
 /// A route beside the network of the address itself.
-#[derive(Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(test, derive(Debug))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Route {
     /// First address of the network.
     pub network: Ipv4Addr,
@@ -32,8 +31,7 @@ pub struct Route {
 }
 
 /// A leased address and what came with it.
-#[derive(Clone, PartialEq, Eq)]
-#[cfg_attr(test, derive(Debug))]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lease {
     /// The address.
     pub address: Ipv4Addr,
