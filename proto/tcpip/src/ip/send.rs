@@ -82,19 +82,25 @@ impl Fields {
             (IpAddr::V4(source), IpAddr::V4(destination)) => {
                 head[12..14].copy_from_slice(&ether::IPV4);
                 let ip: &mut [u8; IPV4] = head[ETHERNET..].first_chunk_mut()?;
-                ip[0] = 0x45;
-                ip[1] = self.traffic;
-                ip[2..4].copy_from_slice(&((IPV4 + len) as u16).to_be_bytes());
-                ip[4..6].copy_from_slice(&self.ident.to_be_bytes());
-                ip[6..8].copy_from_slice(&self.fragment.to_be_bytes());
-                ip[8] = self.hop_limit;
-                ip[9] = self.protocol;
-                ip[10..12].fill(0);
+                let words = [
+                    0x4500 | u16::from(self.traffic),
+                    (IPV4 + len) as u16,
+                    self.ident,
+                    self.fragment,
+                    u16::from_be_bytes([self.hop_limit, self.protocol]),
+                ];
+                // Summed as numbers: what was just written in bytes is slow to read in words.
+                let addresses = Sum::default().add_word(source.octets());
+                let addresses = addresses.add_word(destination.octets());
+                let numbers: u32 = words.iter().map(|word| u32::from(*word)).sum();
+                let sum = addresses.add_word(numbers.to_be_bytes()).finish();
+                for (place, word) in ip.as_chunks_mut::<2>().0.iter_mut().zip(words) {
+                    *place = word.to_be_bytes();
+                }
+                ip[10..12].copy_from_slice(&sum);
                 ip[12..16].copy_from_slice(&source.octets());
                 ip[16..20].copy_from_slice(&destination.octets());
-                let sum = Sum::default().add(&ip[..]).finish();
-                ip[10..12].copy_from_slice(&sum);
-                Some((ETHERNET + IPV4, Sum::default().add(&ip[12..])))
+                Some((ETHERNET + IPV4, addresses))
             }
             (IpAddr::V6(source), IpAddr::V6(destination)) => {
                 head[12..14].copy_from_slice(&ether::IPV6);
@@ -104,9 +110,11 @@ impl Fields {
                 ip[4..6].copy_from_slice(&(len as u16).to_be_bytes());
                 ip[6] = self.protocol;
                 ip[7] = self.hop_limit;
-                ip[8..24].copy_from_slice(&source.octets());
-                ip[24..40].copy_from_slice(&destination.octets());
-                Some((ETHERNET + IPV6, Sum::default().add(&ip[8..])))
+                let (source, destination) = (source.octets(), destination.octets());
+                ip[8..24].copy_from_slice(&source);
+                ip[24..40].copy_from_slice(&destination);
+                let addresses = Sum::default().add(&source).add(&destination);
+                Some((ETHERNET + IPV6, addresses))
             }
             _ => None,
         }
@@ -169,7 +177,10 @@ impl Ip {
                 };
                 pseudo.fold().to_ne_bytes()
             } else {
-                finish(pseudo.add_pieces([place, first, second]), packet.protocol)
+                finish(
+                    pseudo.add_pieces([packet.header, first, second]),
+                    packet.protocol,
+                )
             };
             set_checksum(place, offset, sum);
         }
@@ -267,7 +278,7 @@ impl Ip {
         if self.loopback.len() >= MAX_LOOPBACK || bytes + frame.len() > MAX_LOOPBACK_BYTES {
             self.counters.loopback_full += 1;
         } else {
-            self.loopback.push_back(frame);
+            self.loopback.push(frame);
         }
     }
 
