@@ -370,7 +370,8 @@ impl Ip {
 
     #[inline(never)]
     fn confirm_hop(&mut self, destination: IpAddr, now: u64) {
-        if let Some(hop) = self.addresses.next_hop(destination)
+        if !self.has(destination)
+            && let Some(hop) = self.addresses.next_hop(destination)
             && self.neighbors.confirm(hop, now)
         {
             self.hops.clear();

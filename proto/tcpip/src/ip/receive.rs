@@ -14,7 +14,7 @@ use crate::{
     address::is_host,
     checksum::Sum,
     config::{Ipv4, Ipv6},
-    link::{Link, Payload, Received},
+    link::{Link, Received},
     packet::{self, ETHERNET, Flaw, Header, UDP, ether, protocol},
 };
 
@@ -43,9 +43,7 @@ impl Ip {
         now: u64,
     ) -> Input {
         let offload = frame.offload();
-        let len = frame.bytes().len();
-        let payload = Payload::new(frame, 0..len);
-        self.input(link, payload.bytes(), offload, now)
+        self.input(link, frame.bytes(), offload, now)
     }
 
     /// Takes in a frame as bytes.
