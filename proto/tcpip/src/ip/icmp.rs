@@ -20,7 +20,7 @@ use super::{
 use crate::{
     checksum::Sum,
     link::Link,
-    packet::{ETHERNET, Header, protocol},
+    packet::{ETHERNET, Header, protocol, put},
 };
 
 const ECHO_REPLY_V4: u8 = 0;
@@ -221,7 +221,7 @@ impl Ip {
         let len = if local.is_some() {
             message[8] = SOURCE_LINK_LAYER;
             message[9] = 1;
-            message[10..].copy_from_slice(&self.mac);
+            put(&mut message, 10, &self.mac);
             16
         } else {
             8

@@ -55,7 +55,7 @@ pub(crate) struct Ip {
     pub(super) hops: Hops,
     pub(super) idents: Idents,
     /// The first twelve bytes of frames from ourselves, which nobody else knows.
-    pub(super) token: [u8; 12],
+    pub(super) token: [[u8; 6]; 2],
     pub(super) addresses: AddressTable,
     version: u32,
     lease: Option<(Ipv4Prefix, Option<Ipv4Addr>)>,
@@ -86,11 +86,11 @@ impl Ip {
                 ..
             }
         );
-        let mut token = [0; 12];
-        token[..8].copy_from_slice(&random().to_ne_bytes());
-        token[8..].copy_from_slice(&(random() as u32).to_ne_bytes());
         // No group's: such frames are looked at more closely.
-        token[0] &= !1;
+        let [a, b, c, d, e, f, ..] =
+            (random() & !u64::from_ne_bytes([1, 0, 0, 0, 0, 0, 0, 0])).to_ne_bytes();
+        let [g, h, i, j, k, l, ..] = random().to_ne_bytes();
+        let token = [[a, b, c, d, e, f], [g, h, i, j, k, l]];
         let mut ip = Self {
             mac: info.mac,
             mtu: info.mtu,

@@ -58,10 +58,11 @@ impl Ip {
             self.counters.malformed += 1;
             return Input::Nothing;
         };
-        let looped = ethernet[..12] == self.token;
+        let [to, from] = addresses(ethernet);
+        let looped = [to, from] == self.token;
         let to_many = ethernet[0] & 1 != 0;
-        let from_us = ethernet[6..12] == self.mac;
-        let to_us = ethernet[..6] == self.mac || to_many;
+        let from_us = from == self.mac;
+        let to_us = to == self.mac || to_many;
         if !looped && (from_us || !to_us) {
             self.counters.foreign += 1;
             return Input::Nothing;
@@ -260,6 +261,12 @@ impl Ip {
             self.complain(link, frame, &header, what, now);
         }
     }
+}
+
+/// Receiver and sender in an Ethernet header.
+fn addresses(header: &[u8; ETHERNET]) -> [[u8; 6]; 2] {
+    let [a, b, c, d, e, f, g, h, i, j, k, l, ..] = *header;
+    [[a, b, c, d, e, f], [g, h, i, j, k, l]]
 }
 
 /// The datagram in the payload of a packet, as long as it says it is.
