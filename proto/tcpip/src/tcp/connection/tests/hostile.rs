@@ -78,9 +78,9 @@ fn run(seed: u64) -> u32 {
         Script::agreed(&agreed)
     };
     script.offload = [0, 64_000][dice.roll(2) as usize];
-    let (mut read, mut una) = (0u32, 1);
+    let (mut read, mut una, mut first) = (0u32, 1, 1);
     for _ in 0..150 {
-        let segment = dice.segment(read + 1, una);
+        let segment = dice.segment(first + read, una);
         let mut verdict = script.inject(&segment);
         match dice.roll(10) {
             0 => script.connection.shutdown_write(),
@@ -98,10 +98,14 @@ fn run(seed: u64) -> u32 {
         }
         let sent = script.sends();
         una = sent.last().map_or(una, |out| out.seq + out.len);
+        // Where the peer began: it may have asked with any sequence number.
+        if read == 0 {
+            first = script.first_unread();
+        }
         let mut buffer = [0; 3000];
         while let Poll::Ready(Ok(count)) = script.env(|c, env| c.read(env, &mut buffer)) {
             for byte in &buffer[..count] {
-                assert_eq!(*byte, (read + 1) as u8, "seed {seed}");
+                assert_eq!(*byte, (first + read) as u8, "seed {seed}");
                 read += 1;
             }
             if count == 0 {
@@ -117,6 +121,18 @@ fn run(seed: u64) -> u32 {
 }
 
 impl Script {
+    /// The sequence number of the first byte that was not read.
+    fn first_unread(&self) -> u32 {
+        let connection = &self.connection;
+        let after = connection.queue.len() + u32::from(connection.peer_done());
+        connection
+            .window
+            .nxt
+            .back(after)
+            .0
+            .wrapping_sub(handshake().irs.0)
+    }
+
     /// Everything was given back.
     fn takes_no_more(&mut self) {
         self.env(Connection::discard);
@@ -129,7 +145,7 @@ impl Script {
 
 #[test]
 fn nothing_panics_and_nothing_is_made_up() {
-    let delivered: u32 = (0..3000).map(run).sum();
+    let delivered: u32 = (0..1000).map(run).sum();
     // It does get somewhere.
-    assert!(delivered > 100_000, "{delivered}");
+    assert!(delivered > 50_000, "{delivered}");
 }
