@@ -251,6 +251,7 @@ mod tests {
             rcv_nxt: Seq(5000),
             window: 9,
             timestamps: Some((70, 0)),
+            acknowledge: false,
         };
         Ended::new(tuple, state, now)
     }

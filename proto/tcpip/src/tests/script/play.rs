@@ -126,7 +126,10 @@ impl Play {
             ("listen", []) => {
                 self.listener = Some(TcpListener::bind(&self.stack(), 80).map_err(text)?);
             }
-            ("unlisten", []) => drop(self.listener.take()),
+            ("unlisten", []) => {
+                self.capture();
+                drop(self.listener.take());
+            }
             ("accept", rest) => self.accept(rest)?,
             ("open", form) => self.open(form)?,
             ("connect", []) => self.connect(),
@@ -253,7 +256,9 @@ impl Play {
         words.extend(options.iter().filter(|word| !word.starts_with("win=")));
         self.step(&["listen"])?;
         self.inject(&Form::parse(&words))?;
-        self.expect(&Form::parse(&["SYN", "ACK", "seq=0", "ack=1"]), 0, 0)?;
+        let taken = options.iter().filter(|word| ["sackok", "ts"].contains(word));
+        let words: Vec<&str> = ["SYN", "ACK", "seq=0", "ack=1"].into_iter().chain(taken.copied()).collect();
+        self.expect(&Form::parse(&words), 0, 0)?;
         let window = options.iter().filter(|word| word.starts_with("win="));
         let words: Vec<&str> = ["ACK"].into_iter().chain(window.copied()).collect();
         self.inject(&Form::parse(&words))?;
