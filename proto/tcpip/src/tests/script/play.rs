@@ -494,7 +494,7 @@ impl Play {
 
     fn icmp(&mut self, kind: &str, form: &Form) -> Result<(), String> {
         self.nothing()?;
-        let mut quote = vec![0x45, 0, 0, 60, 0, 0, 0x40, 0, 64, 6, 0, 0, 10, 0, 0, 2, 10, 0, 0, 1];
+        let mut quote = vec![0x45, 0, 5, 220, 0, 0, 0x40, 0, 64, 6, 0, 0, 10, 0, 0, 2, 10, 0, 0, 1];
         quote.extend(self.ports.1.to_be_bytes());
         quote.extend(self.ports.0.to_be_bytes());
         let seq = self.iss.wrapping_add(form.number("seq").unwrap_or(0));
