@@ -108,6 +108,7 @@ extern crate alloc;
 pub mod device;
 mod image;
 mod names;
+pub mod net;
 pub mod platform;
 pub mod prelude;
 
@@ -121,7 +122,6 @@ pub use fata_http as http;
 pub use fata_runtime::{
     Context, Error, args, console, exit, heap, log, print, println, program, random, task, time,
 };
-pub use fata_tcpip as net;
 
 /// What the derives and [`main`](macro@main) expand to. No promise is made about it.
 #[doc(hidden)]

@@ -56,7 +56,7 @@ const LAW: &[Layer] = &[
     ),
     layer("tests/harness", &["tool", "tender", "abi"]),
     layer("tests/weather", &["tests/harness", "tender", "device"]),
-    layer("xtask", &["tests/harness", "tests/weather"]),
+    layer("xtask", &["tests/harness", "tests/weather", "tender"]),
 ];
 
 /// Checks every crate of the workspace and lists all violations.

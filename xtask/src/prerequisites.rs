@@ -34,6 +34,8 @@ pub(crate) const FOR_TESTS: &[Tool] = &[
     tool("busybox", "busybox", "DHCP tests, as client"),
     tool("dhclient", "isc-dhcp-client", "DHCP tests, as client"),
     tool("iperf3", "iperf3", "network tests, as the client"),
+    tool("curl", "curl", "HTTP tests, as client"),
+    tool("nginx", "nginx", "HTTP tests, as the judge"),
     tool("g++", "g++", "libFuzzer"),
 ];
 

@@ -99,7 +99,7 @@ impl Platform for Spt {
     }
 
     fn net_send(handle: Handle, frame: Frame, tail: [&[u8]; 2]) -> Result<(), Error> {
-        machine().net(handle)?.send(&frame, tail)
+        machine().net(handle)?.send(frame, tail)
     }
 
     fn net_flush(_handle: Handle) {

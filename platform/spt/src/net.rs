@@ -3,7 +3,8 @@
 //! socket that keeps message boundaries.
 //!
 //! Where the tender says so, a virtio-net header stands before each frame on the descriptor. It is
-//! read in one piece with the frame, and written as a part of its own.
+//! read and written in one piece with the frame, for which every buffer has room before the frame;
+//! only for a frame from elsewhere it is written as a part of its own.
 
 use fata_abi::{
     Error, Frame, NetInfo,
@@ -105,11 +106,12 @@ impl Nic {
             return Err(Error::Invalid);
         }
         let mut frame = pool.take(large).ok_or(Error::Again)?;
+        frame.advance(vnet::HEADER);
         frame.set_len(len);
         Ok(frame)
     }
 
-    pub(crate) fn send(self, frame: &Frame, tail: [&[u8]; 2]) -> Result<(), Error> {
+    pub(crate) fn send(self, mut frame: Frame, tail: [&[u8]; 2]) -> Result<(), Error> {
         let [first, second] = tail;
         let tailed = !first.is_empty() || !second.is_empty();
         let len = frame.len() + first.len() + second.len();
@@ -125,14 +127,22 @@ impl Nic {
         {
             return Err(Error::Invalid);
         }
+        let header = vnet::encode(&frame.offload, &frame);
+        let mut apart: &[u8] = &[];
+        if self.vnet {
+            if frame.retreat(vnet::HEADER)
+                && let Some(room) = frame.first_chunk_mut()
+            {
+                *room = header;
+            } else {
+                apart = &header;
+            }
+        }
         // A queue that is full, or a link that is down, loses the frame as a wire would.
-        let _ = if self.vnet {
-            let header = vnet::encode(&frame.offload, frame);
-            syscall::writev(self.fd, [&header, frame, first, second])
-        } else if tailed {
-            syscall::writev(self.fd, [frame, first, second, &[]])
+        let _ = if tailed || !apart.is_empty() {
+            syscall::writev(self.fd, [apart, &frame, first, second])
         } else {
-            syscall::write(self.fd, frame)
+            syscall::write(self.fd, &frame)
         };
         Ok(())
     }

@@ -110,12 +110,13 @@ impl Pool {
 
     /// Moves a frame that is small out of its large buffer, as long as there are small ones.
     pub(crate) fn fit(&self, frame: Frame) -> Frame {
-        if frame.len() > self.size.get() as usize {
+        if frame.len() + vnet::HEADER > self.size.get() as usize {
             return frame;
         }
         let Some(mut small) = self.take_to_receive(false) else {
             return frame;
         };
+        small.advance(vnet::HEADER);
         small.set_len(frame.len());
         small.copy_from_slice(&frame);
         small.offload = frame.offload;

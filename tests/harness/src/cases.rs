@@ -15,6 +15,7 @@ use crate::{
 mod block;
 mod dhcp;
 mod failing;
+mod http;
 mod malformed;
 mod network;
 mod program;
@@ -151,7 +152,11 @@ pub const ALL: &[Case] = &[
     row("net-user", "net-user", network::user),
     row("transfer", "transfer", network::transfer),
     row("net-dhcp", "net-user", dhcp::client),
+    row("net-names", "net-names", dhcp::names),
     row("dns", "dns", network::dns),
+    row("www", "www", http::www),
+    row("www-odd", "www", http::odd),
+    row("http-fetch", "http-fetch", http::fetch),
     row("dhcp-server", "dhcp-server", dhcp::server),
     row("echo", "echo", services::echo),
     row("iperf3", "iperf3", services::iperf3),
@@ -176,7 +181,7 @@ mod tests {
             .filter(|entry| entry.path().join("Cargo.toml").is_file())
             .map(|entry| entry.file_name().into_string().unwrap())
             .collect();
-        let examples = ["dns", "dhcp-server", "echo", "iperf3"];
+        let examples = ["dns", "www", "http-fetch", "dhcp-server", "echo", "iperf3"];
         let rows = ALL.iter().map(|case| case.unikernel);
         let rows: BTreeSet<String> = rows
             .filter(|name| !examples.contains(name))

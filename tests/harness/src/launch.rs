@@ -157,6 +157,11 @@ impl Running {
         })
     }
 
+    /// The number of the process, for `/proc`.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Waits for its end.
     ///
     /// # Errors

@@ -76,22 +76,22 @@ fn with_a_loss_of_one_in_a_thousand() {
 
 #[test]
 fn with_a_loss_of_one_in_a_hundred() {
-    arrives("loss-1", "--loss 1% --delay 2ms", MB);
+    arrives("loss-1", "--loss 1% --delay 2ms", MB / 2);
 }
 
 #[test]
 fn with_a_loss_of_three_in_a_hundred() {
-    arrives("loss-3", "--loss 3% --delay 2ms", MB / 2);
+    arrives("loss-3", "--loss 3% --delay 2ms", MB / 4);
 }
 
 #[test]
 fn with_a_loss_of_ten_in_a_hundred() {
-    arrives("loss-10", "--loss 10% --delay 2ms", MB / 5);
+    arrives("loss-10", "--loss 10% --delay 2ms", MB / 10);
 }
 
 #[test]
 fn with_bursts_of_loss() {
-    arrives("bursts", "--burst 0.3%/20% --delay 2ms", MB / 2);
+    arrives("bursts", "--burst 0.3%/20% --delay 2ms", MB / 4);
 }
 
 #[test]
@@ -111,12 +111,12 @@ fn with_frames_that_come_twice() {
 
 #[test]
 fn with_wrong_bits() {
-    arrives("corrupt", "--corrupt 1% --delay 1ms", MB);
+    arrives("corrupt", "--corrupt 1% --delay 1ms", MB / 2);
 }
 
 #[test]
 fn with_frames_cut_off() {
-    arrives("truncate", "--truncate 1% --delay 1ms", MB);
+    arrives("truncate", "--truncate 1% --delay 1ms", MB / 2);
 }
 
 #[test]
@@ -138,5 +138,5 @@ fn behind_a_slow_link() {
 fn in_all_of_it_at_once() {
     let weather = "--loss 0.5% --burst 0.1%/30% --corrupt 0.5% --truncate 0.2% --duplicate 1% \
                    --reorder 1% --delay 10ms --jitter 2ms --rate 50M --queue 64k";
-    arrives("all", weather, MB / 2);
+    arrives("all", weather, MB / 4);
 }

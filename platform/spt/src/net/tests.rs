@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: ISC
 //! Network devices over a socket pair that stands for the wire.
 
+use core::ptr::NonNull;
 use std::{os::fd::AsRawFd, os::unix::net::UnixDatagram, vec};
 
-use fata_abi::net::{Checksum, Offload, SegmentKind, Segmentation};
+use fata_abi::{
+    frame::Release,
+    net::{Checksum, Offload, SegmentKind, Segmentation},
+};
 
 use super::*;
 use crate::pool::{
@@ -40,6 +44,18 @@ fn vnet_wire() -> (Nic, UnixDatagram, UnixDatagram) {
     (nic, ours, theirs)
 }
 
+/// A frame with the same content, from elsewhere: nothing is before it.
+fn again(frame: &Frame) -> Frame {
+    let copy: &'static mut [u8] = frame.to_vec().leak();
+    let release = Release {
+        call: |_| (),
+        token: 0,
+    };
+    let (data, len) = (NonNull::from(&mut *copy).cast(), copy.len() as u32);
+    // SAFETY: the memory is leaked for this frame.
+    unsafe { Frame::from_raw(data, len, len, frame.offload, release) }
+}
+
 /// Offload of a TCP segment without options that stands for several.
 const LARGE: Offload = Offload {
     checksum: Checksum::Partial {
@@ -61,7 +77,7 @@ fn frames_pass_both_ways_and_keep_their_length() {
         let mut frame = nic.reserve(pool, len).unwrap();
         assert_eq!(frame.len(), len);
         frame.fill(7);
-        nic.send(&frame, [&[]; 2]).unwrap();
+        nic.send(again(&frame), [&[]; 2]).unwrap();
         let mut buffer = [0; 2000];
         assert_eq!(theirs.recv(&mut buffer).unwrap(), len);
         assert!(buffer[..len].iter().all(|&byte| byte == 7));
@@ -86,22 +102,22 @@ fn misuse_is_refused_and_sends_nothing() {
     let (nic, _ours, theirs) = wire();
     assert_eq!(nic.reserve(pool, 1515).unwrap_err(), Error::Invalid);
     let mut frame = nic.reserve(pool, 0).unwrap();
-    assert_eq!(nic.send(&frame, [&[]; 2]), Err(Error::Invalid));
+    assert_eq!(nic.send(again(&frame), [&[]; 2]), Err(Error::Invalid));
     frame.set_len(1515);
-    assert_eq!(nic.send(&frame, [&[]; 2]), Err(Error::Invalid));
+    assert_eq!(nic.send(again(&frame), [&[]; 2]), Err(Error::Invalid));
     frame.set_len(60);
     frame.offload.checksum = Checksum::Partial {
         start: 34,
         offset: 6,
     };
-    assert_eq!(nic.send(&frame, [&[]; 2]), Err(Error::Invalid));
+    assert_eq!(nic.send(again(&frame), [&[]; 2]), Err(Error::Invalid));
     frame.offload.checksum = Checksum::Verified;
     frame.offload.segmentation = Some(Segmentation {
         kind: SegmentKind::Udp,
         size: 1000,
         header_len: 42,
     });
-    assert_eq!(nic.send(&frame, [&[]; 2]), Err(Error::Invalid));
+    assert_eq!(nic.send(again(&frame), [&[]; 2]), Err(Error::Invalid));
     assert!(theirs.recv(&mut [0; 2000]).is_err());
 }
 
@@ -111,7 +127,7 @@ fn a_full_queue_loses_the_frame() {
     let (nic, _ours, _theirs) = wire();
     let frame = nic.reserve(pool, 1514).unwrap();
     for _ in 0..10_000 {
-        nic.send(&frame, [&[]; 2]).unwrap();
+        nic.send(again(&frame), [&[]; 2]).unwrap();
     }
 }
 
@@ -121,17 +137,17 @@ fn a_tail_is_sent_behind_its_frame() {
     let (mut nic, _ours, theirs) = wire();
     let mut frame = nic.reserve(pool, 20).unwrap();
     frame.fill(1);
-    let refused = nic.send(&frame, [b"abc", b""]);
+    let refused = nic.send(again(&frame), [b"abc", b""]);
     assert_eq!(refused, Err(Error::Invalid), "without gathering");
     nic.offload.gather = true;
     let expected = [&[1; 20][..], b"abc", b"de"].concat();
-    nic.send(&frame, [b"abc", b"de"]).unwrap();
+    nic.send(again(&frame), [b"abc", b"de"]).unwrap();
     let mut buffer = [0; 2000];
     let len = theirs.recv(&mut buffer).unwrap();
     assert_eq!(buffer[..len], expected);
     // The length that counts is that of all together.
-    assert_eq!(nic.send(&frame, [&[0; 1494], b""]), Ok(()));
-    let refused = nic.send(&frame, [&[0; 1494], b"x"]);
+    assert_eq!(nic.send(again(&frame), [&[0; 1494], b""]), Ok(()));
+    let refused = nic.send(again(&frame), [&[0; 1494], b"x"]);
     assert_eq!(refused, Err(Error::Invalid));
 }
 
@@ -142,19 +158,30 @@ fn what_a_frame_means_goes_before_it() {
     let mut buffer = vec![0; 70_000];
     let mut frame = nic.reserve(pool, 54).unwrap();
     frame.fill(3);
-    nic.send(&frame, [&[]; 2]).unwrap();
+    nic.send(again(&frame), [&[]; 2]).unwrap();
     assert_eq!(theirs.recv(&mut buffer).unwrap(), 64);
     assert_eq!(buffer[..64], [&[0; 10][..], &[3; 54]].concat());
     frame.offload = LARGE;
-    nic.send(&frame, [&[4; 60_000], &[5; 100]]).unwrap();
+    nic.send(again(&frame), [&[4; 60_000], &[5; 100]]).unwrap();
     assert_eq!(theirs.recv(&mut buffer).unwrap(), 10 + 54 + 60_100);
     assert_eq!(buffer[..10], [1, 1, 54, 0, 0xb4, 5, 34, 0, 16, 0]);
     assert_eq!(buffer[63..65], [3, 4]);
     assert_eq!(buffer[60_063..60_066], [4, 5, 5]);
-    let refused = nic.send(&frame, [&[0; 65_496], b""]);
+    let refused = nic.send(again(&frame), [&[0; 65_496], b""]);
     assert_eq!(refused, Err(Error::Invalid), "longer than IP knows");
+    // The same from a buffer of the device, which has room before the frame.
+    let mut own = nic.reserve(pool, 54).unwrap();
+    own.fill(3);
+    own.offload = LARGE;
+    nic.send(own, [&[4; 60_000], b""]).unwrap();
+    assert_eq!(theirs.recv(&mut buffer).unwrap(), 10 + 54 + 60_000);
+    assert_eq!(buffer[..11], [1, 1, 54, 0, 0xb4, 5, 34, 0, 16, 0, 3]);
+    let own = nic.reserve(pool, 20).unwrap();
+    nic.send(own, [&[]; 2]).unwrap();
+    assert_eq!(theirs.recv(&mut buffer).unwrap(), 30);
+    assert_eq!(buffer[..10], [0; 10]);
     frame.offload.segmentation = None;
-    let refused = nic.send(&frame, [&[0; 1461], b""]);
+    let refused = nic.send(again(&frame), [&[0; 1461], b""]);
     assert_eq!(refused, Err(Error::Invalid), "nothing to cut");
 }
 

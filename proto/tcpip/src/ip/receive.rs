@@ -168,7 +168,11 @@ impl Ip {
     /// Whether a packet's source is one that other hosts may send from (RFC 1122 section 3.2.1.3,
     /// RFC 4291 sections 2.5 and 2.7).
     fn may_send(&self, header: &Header) -> bool {
-        if self.addresses.has(header.source) || !is_host(header.source) {
+        if self.addresses.has(header.source) {
+            // Another host may say that it has the address.
+            return header.protocol == protocol::ICMPV6 && self.claims.is_tentative(header.source);
+        }
+        if !is_host(header.source) {
             // Who has no address yet asks for one, or whether it is free.
             return header.source.is_unspecified()
                 && match header.destination {

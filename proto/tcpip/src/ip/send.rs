@@ -89,6 +89,7 @@ impl Fields {
                 ip[6..8].copy_from_slice(&self.fragment.to_be_bytes());
                 ip[8] = self.hop_limit;
                 ip[9] = self.protocol;
+                ip[10..12].fill(0);
                 ip[12..16].copy_from_slice(&source.octets());
                 ip[16..20].copy_from_slice(&destination.octets());
                 let sum = Sum::default().add(&ip[..]).finish();

@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: ISC
 //! Datagrams that were received and not read yet, one after the other in one buffer.
 
-use alloc::collections::VecDeque;
+use alloc::{collections::VecDeque, vec::Vec};
 
 use super::Meta;
 use crate::config::UdpConfig;
 
+/// Capacity of an empty queue that is given back.
+const WORTH_SHRINKING: usize = 16 * 1024;
+
 /// Datagrams in the order of their arrival.
 pub(crate) struct Queue {
-    bytes: VecDeque<u8>,
+    /// Their bytes, from `start` on: what is before has been read.
+    bytes: Vec<u8>,
+    start: usize,
     datagrams: VecDeque<Datagram>,
     /// Most bytes, counted as [`UdpConfig::receive_buffer`] says.
     limit: usize,
@@ -21,9 +26,10 @@ struct Datagram {
 
 impl Queue {
     /// No datagrams, and never more than `limit` bytes of them.
-    pub(crate) fn new(limit: usize) -> Self {
+    pub(crate) const fn new(limit: usize) -> Self {
         Self {
-            bytes: VecDeque::new(),
+            bytes: Vec::new(),
+            start: 0,
             datagrams: VecDeque::new(),
             limit,
         }
@@ -41,58 +47,65 @@ impl Queue {
 
     /// Appends a datagram. Says whether there was room and memory for it.
     pub(crate) fn push(&mut self, bytes: &[u8], meta: Meta) -> bool {
+        let held = self.bytes.len() - self.start;
         let overhead = (self.datagrams.len() + 1) * UdpConfig::OVERHEAD;
-        let fits = self.bytes.len() + bytes.len() + overhead <= self.limit;
-        if !fits
-            || self.bytes.try_reserve(bytes.len()).is_err()
-            || self.datagrams.try_reserve(1).is_err()
-        {
+        if held + bytes.len() + overhead > self.limit {
             return false;
         }
-        self.bytes.extend(bytes);
+        // Moving is put off until there is more to skip than to move, so each byte moves once.
+        if self.start > held {
+            self.bytes.copy_within(self.start.., 0);
+            self.bytes.truncate(held);
+            self.start = 0;
+        }
+        let fits = self.bytes.try_reserve(bytes.len()).is_ok();
+        if !fits || self.datagrams.try_reserve(1).is_err() {
+            return false;
+        }
+        self.bytes.extend_from_slice(bytes);
         let len = bytes.len() as u16;
         self.datagrams.push_back(Datagram { meta, len });
         true
     }
 
+    /// Shows the oldest datagram to `read`, and forgets it. Says whether there was one.
+    fn pop_with(&mut self, read: &mut dyn FnMut(&[u8], Meta)) -> bool {
+        let Some(Datagram { meta, len }) = self.datagrams.pop_front() else {
+            return false;
+        };
+        let end = self.start + usize::from(len);
+        read(self.bytes.get(self.start..end).unwrap_or(&[]), meta);
+        self.start = end;
+        if self.is_empty() {
+            self.start = 0;
+            self.bytes.clear();
+            // Memory that a burst took goes back as soon as it was read.
+            if self.bytes.capacity() > WORTH_SHRINKING {
+                self.bytes = Vec::new();
+                self.datagrams = VecDeque::new();
+            }
+        }
+        true
+    }
+
     /// Takes the oldest datagram: as much of it as fits into `buffer`; the rest is lost.
     pub(crate) fn pop(&mut self, buffer: &mut [u8]) -> Option<(usize, Meta)> {
-        let datagram = self.datagrams.pop_front()?;
-        let len = usize::from(datagram.len);
-        let copied = len.min(buffer.len());
-        let (front, back) = self.bytes.as_slices();
-        let whole = front.iter().chain(back);
-        match (front.get(..copied), buffer.get_mut(..copied)) {
-            (Some(bytes), Some(buffer)) => buffer.copy_from_slice(bytes),
-            _ => buffer.iter_mut().zip(whole).for_each(|(to, from)| *to = *from),
-        }
-        self.bytes.drain(..len.min(self.bytes.len()));
-        self.shrink();
-        Some((copied, datagram.meta))
+        let mut taken = None;
+        self.pop_with(&mut |bytes, meta| {
+            let len = bytes.len().min(buffer.len());
+            if let (Some(to), Some(from)) = (buffer.get_mut(..len), bytes.get(..len)) {
+                to.copy_from_slice(from);
+            }
+            taken = Some((len, meta));
+        });
+        taken
     }
 
     /// Takes all datagrams, giving each to `read`. Says how many there were.
     pub(crate) fn drain(&mut self, read: &mut dyn FnMut(&[u8], Meta)) -> usize {
         let count = self.datagrams.len();
-        let mut rest: &[u8] = self.bytes.make_contiguous();
-        for Datagram { meta, len } in self.datagrams.drain(..) {
-            if let Some((bytes, after)) = rest.split_at_checked(usize::from(len)) {
-                read(bytes, meta);
-                rest = after;
-            }
-        }
-        self.bytes.clear();
-        self.shrink();
+        while self.pop_with(read) {}
         count
-    }
-
-    /// Gives back memory that a burst took, as soon as it was read.
-    fn shrink(&mut self) {
-        const WORTH_SHRINKING: usize = 16 * 1024;
-        if self.is_empty() && self.bytes.capacity() > WORTH_SHRINKING {
-            self.bytes = VecDeque::new();
-            self.datagrams = VecDeque::new();
-        }
     }
 }
 

@@ -34,7 +34,8 @@ pub(super) fn client(lab: &Lab) -> Check {
     let leases = lab.scratch.join("leases");
     // Of an earlier run: dnsmasq would give the next one another address.
     let _ = fs::remove_file(&leases);
-    let server = namespace.start(&dnsmasq(&leases.display().to_string()), 2 * LIMIT)?;
+    let line = dnsmasq(&leases.display().to_string());
+    let server = namespace.start(&format!("{line} --port=0"), 2 * LIMIT)?;
     let launch = lab.launch().net("service", "tap0");
     let image = launch
         .argument("--name=unikernel-7")
@@ -63,11 +64,39 @@ pub(super) fn client(lab: &Lab) -> Check {
 /// dnsmasq as a DHCP server of one address, in the foreground, without files of the machine.
 fn dnsmasq(leases: &str) -> String {
     format!(
-        "dnsmasq --keep-in-foreground --conf-file=/dev/null --port=0 --user=root --pid-file= \
+        "dnsmasq --keep-in-foreground --conf-file=/dev/null --user=root --pid-file= \
          --interface=tap0 --bind-interfaces --dhcp-authoritative --no-ping \
          --log-facility=- --log-dhcp --dhcp-leasefile={leases} \
-         --dhcp-range=10.0.0.60,10.0.0.60,1h --dhcp-option=option:dns-server,10.0.0.3"
+         --dhcp-range=10.0.0.60,10.0.0.60,1h"
     )
+}
+
+/// A resolver without arguments asks the server that DHCP names: hosts, records that need TCP, and
+/// what is not there; and connects to a host of which one address is dead.
+pub(super) fn names(lab: &Lab) -> Check {
+    need("dnsmasq")?;
+    let namespace = Namespace::new()?;
+    namespace.tap("tap0", "10.0.0.1/24", 1500)?;
+    let leases = lab.scratch.join("leases");
+    let line = dnsmasq(&leases.display().to_string());
+    let piece = "x".repeat(200);
+    let server = namespace.start(
+        &format!(
+            "{line} --no-resolv --no-hosts --local=/example.test/ --edns-packet-max=512 \
+             --host-record=host.example.test,10.0.0.1,fd00::dead \
+             --cname=alias.example.test,host.example.test \
+             --txt-record=big.example.test,{piece},{piece},{piece},{piece} \
+             --mx-host=example.test,host.example.test,10 \
+             --srv-host=_http._tcp.example.test,host.example.test,80,1,2"
+        ),
+        2 * LIMIT,
+    )?;
+    let launch = lab.launch().net("service", "tap0");
+    let image = launch.argument("--ipv6=fd00::2/64");
+    match image.start(Some(&namespace))?.wait()?.success() {
+        Err(Ending::Failed(how)) => server.stop()?.fails(&format!("right answers; {how}")),
+        other => other,
+    }
 }
 
 /// Talks to port 7 of the image until it answers, then tells it to stop.

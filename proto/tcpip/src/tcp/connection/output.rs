@@ -410,7 +410,12 @@ impl Connection {
         if let Some(recovery) = &mut self.recovery {
             recovery.out = recovery.out.saturating_add(len);
         }
-        let (window, slow) = (self.control.window, self.control.slow_start());
+        // In recovery the window follows what is under way and may be next to nothing.
+        let mut window = self.control.window;
+        if self.recovery.is_some() {
+            window = window.max(self.control.threshold);
+        }
+        let slow = self.control.slow_start();
         self.pacer.sent(len, window, self.rtt.smoothed, slow, now);
         self.last_sent = now;
         self.rearm(now);

@@ -48,7 +48,9 @@ impl Pacer {
         let tenths = if slow_start { 20 } else { 12 };
         let rate = (u64::from(window) * tenths).max(1);
         let time = u64::from(len) * u64::from(rtt) * 10_000 / rate;
-        self.at = self.at.max(now.saturating_sub(LATE)) + time;
+        // Never longer than a round trip, whatever was sent against the pace.
+        let latest = now + u64::from(rtt) * 1000;
+        self.at = (self.at.max(now.saturating_sub(LATE)) + time).min(latest);
     }
 }
 

@@ -5,7 +5,7 @@
 //! back, that nothing is sent beyond the peer's, and that deadlines lead somewhere.
 
 use core::{cell::RefCell, task::Poll};
-use std::{collections::BTreeMap, vec, vec::Vec};
+use std::{collections::BTreeMap, format, string::String, vec, vec::Vec};
 
 use fata_device::net::Offload;
 
@@ -16,7 +16,8 @@ use crate::{
     tcp::{
         buffer::Budget,
         congestion::Algorithm,
-        connection::{Connection, Env, Limits, Setup, TcpCounters, Verdict},
+        connection::{Connection, Env, Handshake, Limits, Setup, TcpCounters, Verdict, window},
+        options::Options,
         segment::{Flags, Segment},
         seq::Seq,
     },
@@ -163,8 +164,10 @@ pub(super) struct End {
     pub(super) over: bool,
     read_at: u64,
     edge: Option<Seq>,
-    scale: u8,
     link_free: u64,
+    /// Whether it waits for a SYN; the one that came.
+    listens: bool,
+    syn: Option<Segment>,
 }
 
 /// Both ends and the link.
@@ -179,11 +182,8 @@ pub(super) struct World {
     random: u64,
 }
 
-fn end(side: Side, ports: [u16; 2], iss: u32) -> End {
-    let mut budget = Budget::new(64 << 20);
-    let mut counters = TcpCounters::default();
-    let shelf = TestShelf::default();
-    let setup = Setup {
+fn setup(side: &Side, ports: [u16; 2], iss: u32) -> Setup {
+    Setup {
         local_port: ports[0],
         peer_port: ports[1],
         iss: Seq(iss),
@@ -191,7 +191,14 @@ fn end(side: Side, ports: [u16; 2], iss: u32) -> End {
         timestamp_offset: iss ^ 77,
         ecn: side.ecn,
         algorithm: side.algorithm,
-    };
+    }
+}
+
+fn end(side: Side, ports: [u16; 2], iss: u32) -> End {
+    let mut budget = Budget::new(64 << 20);
+    let mut counters = TcpCounters::default();
+    let shelf = TestShelf::default();
+    let setup = setup(&side, ports, iss);
     let connection = Connection::connect(
         setup,
         &mut Env {
@@ -214,8 +221,9 @@ fn end(side: Side, ports: [u16; 2], iss: u32) -> End {
         over: false,
         read_at: 0,
         edge: None,
-        scale: 0,
         link_free: 0,
+        listens: false,
+        syn: None,
     }
 }
 
@@ -273,29 +281,32 @@ impl End {
 
     /// The right edge never goes back (RFC 7323, section 2.4).
     fn look_at_window(&mut self, segment: &Segment) {
-        if segment.flags.has(Flags::SYN) {
-            self.scale = segment.options.window_scale.unwrap_or(0);
-        }
         if !segment.flags.has(Flags::ACK) {
             return;
         }
-        let scale = if segment.flags.has(Flags::SYN) {
-            0
-        } else {
-            self.scale
-        };
+        // A SYN is not scaled, and when it is sent again it says less than what came after it.
+        let syn = segment.flags.has(Flags::SYN);
+        let scale = if syn { 0 } else { self.connection.window.scale };
         let edge = segment.ack + (u32::from(segment.window) << scale);
         assert!(
-            self.edge.is_none_or(|old| !edge.before(old)),
-            "the window shrank"
+            syn || self.edge.is_none_or(|old| !edge.before(old)),
+            "the window shrank from {:?} to {edge:?}",
+            self.edge
         );
         self.edge = Some(edge);
     }
 }
 
 impl World {
-    /// Both ends ask at once if `simultaneous`, else the first.
+    /// The first end asks, the second listens.
     pub(super) fn new(sides: [Side; 2], weather: Weather, seed: u64) -> Self {
+        let mut world = Self::simultaneous(sides, weather, seed);
+        world.ends[1].listens = true;
+        world
+    }
+
+    /// Both ends ask at once.
+    pub(super) fn simultaneous(sides: [Side; 2], weather: Weather, seed: u64) -> Self {
         let [a, b] = sides;
         Self {
             now: 0,
@@ -440,9 +451,12 @@ impl World {
         ecn: Ecn,
         size: Option<usize>,
     ) {
+        if self.ends[to].listens {
+            self.listen(to, segment);
+        }
         let now = self.now;
         let end = &mut self.ends[to];
-        if end.over {
+        if end.over || end.listens {
             return;
         }
         let shelf = end.side.keep.then_some(&end.shelf);
@@ -462,6 +476,57 @@ impl World {
             size.map(|size| size as u16),
         );
         self.judge(to, verdict);
+    }
+
+    /// A listener without a queue: answers SYNs, and accepts who answers that.
+    fn listen(&mut self, at: usize, segment: &Segment) {
+        let now = self.now;
+        let end = &mut self.ends[at];
+        let config = end.side.config;
+        let iss = Seq(0x7fff_0000);
+        if segment.flags.has(Flags::SYN) {
+            end.syn = Some(*segment);
+            let ecn = end.side.ecn && segment.flags.has(Flags::ECE);
+            let syn_ack = Segment {
+                source_port: segment.destination_port,
+                destination_port: segment.source_port,
+                seq: iss,
+                ack: segment.seq + 1,
+                flags: Flags(Flags::SYN.0 | Flags::ACK.0 | if ecn { Flags::ECE.0 } else { 0 }),
+                window: window::initial(&config),
+                options: Options {
+                    mss: Some(end.side.mss),
+                    window_scale: segment
+                        .options
+                        .window_scale
+                        .map(|_| window::scale_for(&config)),
+                    timestamps: segment.options.timestamps.map(|(value, _)| {
+                        (((now / MS) as u32).wrapping_add(0x7fff_0000 ^ 77), value)
+                    }),
+                    sack_permitted: segment.options.sack_permitted,
+                    ..Options::default()
+                },
+                header_len: 0,
+            };
+            end.look_at_window(&syn_ack);
+            return self.transmit(at, syn_ack, Vec::new(), Ecn::NotCapable);
+        }
+        let Some(syn) = end.syn.filter(|_| segment.ack == iss + 1) else {
+            return;
+        };
+        let handshake = Handshake {
+            irs: syn.seq,
+            peer_mss: syn.options.mss.unwrap_or(536),
+            window_scale: syn.options.window_scale,
+            window: u32::from(syn.window),
+            timestamp: syn.options.timestamps.map(|(value, _)| value),
+            sack: syn.options.sack_permitted,
+            ecn: end.side.ecn && syn.flags.has(Flags::ECE),
+            rtt: None,
+        };
+        let setup = setup(&end.side, [2, 1], iss.0);
+        end.connection = end.with(now, |_, env| Connection::accepted(setup, &handshake, env));
+        end.listens = false;
     }
 
     fn judge(&mut self, at: usize, verdict: Verdict) {
@@ -500,6 +565,9 @@ impl World {
     pub(super) fn step(&mut self) -> bool {
         self.deliver();
         for at in 0..2 {
+            if self.ends[at].listens {
+                continue;
+            }
             if self.ends[at]
                 .connection
                 .deadline()
@@ -519,7 +587,7 @@ impl World {
         }
         let events = self.ends.iter().flat_map(|end| {
             let read = (end.read_at > self.now && end.connection.readable()).then_some(end.read_at);
-            [end.connection.deadline(), read]
+            [end.connection.deadline().filter(|_| !end.listens), read]
         });
         let air = self.air.keys().next().map(|(at, _)| *at);
         let Some(next) = events.chain([air]).flatten().min() else {
@@ -541,23 +609,30 @@ impl World {
             if self.done() {
                 return self.now;
             }
-            assert!(
-                self.step(),
-                "stalled: {} {}",
-                self.ends[0].read,
-                self.ends[1].read
-            );
-            assert!(
-                self.now < 36_000_000 * MS,
-                "no end: {} {}",
-                self.ends[0].read,
-                self.ends[1].read
+            assert!(self.step() || self.done(), "stalled: {}", self.story());
+            assert!(self.now < 36_000_000 * MS, "no end: {}", self.story());
+        }
+        panic!("busy: {}", self.story());
+    }
+
+    /// How things stand, for whoever has to find out why.
+    fn story(&self) -> String {
+        let mut story = format!("{} ms, {} packets", self.now / MS, self.packets);
+        for end in &self.ends {
+            let (plan, connection) = (&end.side.plan, &end.connection);
+            story += &format!(
+                "\n{:?} wrote {} of {}, read {}, ended {}, listens {}, {:?}\n{:?}",
+                connection.state,
+                end.written,
+                plan.total,
+                end.read,
+                end.ended,
+                end.listens,
+                connection.info(),
+                end.counters,
             );
         }
-        panic!(
-            "busy: {} {} at {}",
-            self.ends[0].read, self.ends[1].read, self.now
-        );
+        story
     }
 
     /// Runs until both connections are over, and looks that all memory came back.
