@@ -36,6 +36,8 @@ mod raw;
 mod responder;
 mod stack;
 mod tcp;
+#[cfg(test)]
+mod tests;
 mod udp;
 
 pub use address::{Address, IpPrefix, Ipv4Prefix, Ipv6Prefix, NotAPrefix, Prefix};

@@ -11,6 +11,7 @@ use super::{
     Tcp,
     connection::Env,
     hash::Tuple,
+    largest_segment,
     segment::{Flags, Segment},
     seq::Seq,
     table::Place,
@@ -217,13 +218,14 @@ impl Tcp {
             shelf,
         };
         let sequence = Seq(u32::from_be_bytes(sequence));
-        let before = entry.connection.info().segment_size;
         let verdict = entry.connection.icmp(&mut env, error.kind, sequence);
         // RFC 5927, section 7: believed only when it quotes what is on its way.
         if let IcmpErrorKind::TooBig(mtu) = error.kind
-            && entry.connection.info().segment_size < before
+            && entry.connection.is_outstanding(sequence)
         {
             ip.set_path_mtu(error.destination, mtu, now);
+            let mss = largest_segment(ip.mtu(error.destination), error.destination);
+            entry.connection.path_mss(&mut env, mss);
         }
         self.settle(number, verdict, shelf, now);
     }

@@ -6,7 +6,7 @@
 use alloc::rc::Rc;
 
 use super::{
-    ConnectionId, Tcp,
+    ConnectionId, Tcp, configure,
     connection::{Connection, Env, Handshake, window},
     cookie::{self, Carried},
     demux::Incoming,
@@ -72,12 +72,12 @@ impl Tcp {
                     ..handshake
                 };
             }
-            let answer = syn_ack(&half_open, &config, ip, stamp, now);
+            let answer = syn_ack(&half_open, &config, ip, stamp);
             return self.outbox.push(&incoming.tuple, &answer);
         }
         listener.half_open += 1;
         let stamp = stamp(&self.key, &half_open.tuple, now);
-        let answer = syn_ack(&half_open, &config, ip, stamp, now);
+        let answer = syn_ack(&half_open, &config, ip, stamp);
         self.outbox.push(&incoming.tuple, &answer);
         let Some(number) = self.half_open.insert(half_open, now) else {
             return;
@@ -95,7 +95,7 @@ impl Tcp {
         half_open.repeated = true;
         if let Some(listener) = self.listeners.get(half_open.listener) {
             let stamp = stamp(&self.key, &half_open.tuple, now);
-            let answer = syn_ack(half_open, &listener.config, ip, stamp, now);
+            let answer = syn_ack(half_open, &listener.config, ip, stamp);
             self.outbox.push(&half_open.tuple, &answer);
         }
     }
@@ -182,7 +182,7 @@ impl Tcp {
             return None;
         }
         let config = Rc::clone(&listener.config);
-        let setup = self.setup(tuple, iss, &config, ip, now);
+        let setup = self.setup(tuple, iss, &config, ip);
         let mut env = Env {
             now,
             config: &config,
@@ -190,7 +190,8 @@ impl Tcp {
             counters: &mut self.counters,
             shelf,
         };
-        let connection = Connection::accepted(setup, handshake, &mut env);
+        let mut connection = Connection::accepted(setup, handshake, &mut env);
+        configure(&mut connection, &env);
         self.add(connection, *tuple, config)
     }
 
@@ -280,7 +281,7 @@ fn stamp(key: &Key, tuple: &Tuple, now: u64) -> u32 {
 }
 
 /// The answer to a SYN: it takes every option that the SYN offered.
-fn syn_ack(half_open: &HalfOpen, config: &TcpConfig, ip: &Ip, stamp: u32, now: u64) -> Segment {
+fn syn_ack(half_open: &HalfOpen, config: &TcpConfig, ip: &Ip, stamp: u32) -> Segment {
     let HalfOpen {
         tuple, handshake, ..
     } = half_open;

@@ -39,12 +39,14 @@ use alloc::{boxed::Box, collections::VecDeque, rc::Rc, vec::Vec};
 use core::{
     net::{IpAddr, SocketAddr},
     task::Waker,
+    time::Duration,
 };
 
+pub(crate) use self::output::Progress;
 use self::{
     buffer::Budget,
     congestion::Algorithm,
-    connection::{Connection, Env, Setup, TcpCounters, Verdict},
+    connection::{Connection, Env, Keepalive, Setup, TcpCounters, Verdict},
     hash::{Key, Purpose, Tuple},
     listener::{ListenerId, Listeners},
     output::Outbox,
@@ -73,6 +75,10 @@ pub(crate) const CONNECTION_COST: usize = 1024;
 const MOST_TIME_WAIT: usize = 32_768;
 /// Connections that end without a program at most; further ones are reset.
 const MOST_ORPHANS: usize = 4096;
+
+/// Probes for a sign of life, and milliseconds between them at most (RFC 9293, section 3.8.4).
+const KEEPALIVE_PROBES: u8 = 9;
+const KEEPALIVE_INTERVAL: u32 = 75_000;
 
 /// Name of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,8 +117,6 @@ pub(crate) struct Tcp {
     ready: VecDeque<u32>,
     /// Segments that no connection sends, which leave first.
     outbox: Outbox,
-    /// Whether the last round ended since the device had no buffer.
-    starved: bool,
     ports: Ports,
     limiter: Limiter,
     budget: Budget,
@@ -141,7 +145,6 @@ impl Tcp {
             timers: Timers::default(),
             ready: VecDeque::new(),
             outbox: Outbox::default(),
-            starved: false,
             ports: Ports::default(),
             limiter: Limiter::new(now),
             budget: Budget::new(memory),
@@ -228,7 +231,6 @@ impl Tcp {
                 beyond.map_or(iss, |beyond| beyond.max(iss)),
                 config,
                 ip,
-                now,
             )
         };
         let config = Rc::new(*config);
@@ -239,7 +241,8 @@ impl Tcp {
             counters: &mut self.counters,
             shelf,
         };
-        let connection = Connection::connect(setup, &mut env);
+        let mut connection = Connection::connect(setup, &mut env);
+        configure(&mut connection, &env);
         let id = self
             .add(connection, tuple, config)
             .ok_or(Error::OutOfMemory)?;
@@ -417,7 +420,11 @@ impl Tcp {
         if core::mem::take(&mut entry.indexed) {
             self.index.remove(hash, Place::Connection(number));
             if let Verdict::TimeWait(state) = verdict {
-                self.remember(hash, Ended::new(tuple, state, now), now);
+                let ended = Ended::new(tuple, state, now);
+                if state.acknowledge {
+                    self.outbox.push(&tuple, &ended.acknowledgement(now));
+                }
+                self.remember(hash, ended, now);
             }
         }
         if !held {
@@ -512,7 +519,7 @@ impl Tcp {
     }
 
     /// What a connection between these ends begins with.
-    fn setup(&self, tuple: &Tuple, iss: Seq, config: &TcpConfig, ip: &Ip, now: u64) -> Setup {
+    fn setup(&self, tuple: &Tuple, iss: Seq, config: &TcpConfig, ip: &Ip) -> Setup {
         Setup {
             local_port: tuple.local_port,
             peer_port: tuple.peer_port,
@@ -526,6 +533,29 @@ impl Tcp {
             },
         }
     }
+}
+
+/// Lets a connection behave as configured.
+fn configure(connection: &mut Connection, env: &Env<'_>) {
+    let config = env.config;
+    connection.set_nodelay(config.nodelay);
+    if config.keepalive.is_some() {
+        connection.set_keepalive(env, keepalive(config.keepalive));
+    }
+    connection.set_user_timeout(config.user_timeout.map_or(0, milliseconds));
+}
+
+/// Asks for a sign of life after so long a silence.
+fn keepalive(idle: Option<Duration>) -> Option<Keepalive> {
+    idle.map(milliseconds).map(|idle| Keepalive {
+        idle,
+        interval: idle.min(KEEPALIVE_INTERVAL),
+        probes: KEEPALIVE_PROBES,
+    })
+}
+
+fn milliseconds(duration: Duration) -> u32 {
+    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX).max(1)
 }
 
 /// Payload and options that fit in a packet (RFC 9293, section 3.7.1).

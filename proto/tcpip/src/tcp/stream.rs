@@ -14,7 +14,8 @@ use fata_device::Flow;
 
 use super::{
     ConnectionId,
-    connection::{Connection, Env, Info, Keepalive},
+    connection::{Connection, Env, Info},
+    keepalive, milliseconds,
 };
 use crate::{
     config::TcpConfig,
@@ -24,9 +25,6 @@ use crate::{
 
 /// How long a peer may take to answer a connection attempt, in milliseconds.
 const CONNECT_TIMEOUT: u32 = 30_000;
-/// Probes for a sign of life, and their distance in milliseconds at most.
-const KEEPALIVE_PROBES: u8 = 9;
-const KEEPALIVE_INTERVAL: u32 = 75_000;
 
 /// A TCP connection.
 ///
@@ -146,13 +144,8 @@ impl TcpStream {
     /// Asks the peer for a sign of life after so long a silence; `None` never asks. Nine probes
     /// without an answer break the connection.
     pub fn set_keepalive(&self, idle: Option<Duration>) {
-        let keepalive = idle.map(|idle| Keepalive {
-            idle: milliseconds(idle),
-            interval: milliseconds(idle).min(KEEPALIVE_INTERVAL),
-            probes: KEEPALIVE_PROBES,
-        });
         self.0
-            .with(|connection, env| connection.set_keepalive(env, keepalive));
+            .with(|connection, env| connection.set_keepalive(env, keepalive(idle)));
     }
 
     /// How long what was sent may stay unacknowledged before the connection is broken; `None` is
@@ -220,12 +213,6 @@ impl TcpStream {
     pub fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize, Error>> {
         self.0.poll_write(cx, bytes)
     }
-}
-
-fn milliseconds(duration: Duration) -> u32 {
-    u32::try_from(duration.as_millis())
-        .unwrap_or(u32::MAX)
-        .max(1)
 }
 
 impl Held {

@@ -47,7 +47,7 @@ impl Form {
     }
 
     pub(super) fn number(&self, key: &str) -> Option<u32> {
-        let value = self.values.get(key)?;
+        let value = self.values.get(key).filter(|value| !value.is_empty())?;
         let number = value.parse::<i64>();
         Some(number.unwrap_or_else(|_| panic!("{key} is no number: {value}")) as u32)
     }

@@ -126,7 +126,10 @@ impl Play {
             ("listen", []) => {
                 self.listener = Some(TcpListener::bind(&self.stack(), 80).map_err(text)?);
             }
-            ("unlisten", []) => drop(self.listener.take()),
+            ("unlisten", []) => {
+                self.capture();
+                drop(self.listener.take());
+            }
             ("accept", rest) => self.accept(rest)?,
             ("open", form) => self.open(form)?,
             ("connect", []) => self.connect(),
@@ -253,7 +256,9 @@ impl Play {
         words.extend(options.iter().filter(|word| !word.starts_with("win=")));
         self.step(&["listen"])?;
         self.inject(&Form::parse(&words))?;
-        self.expect(&Form::parse(&["SYN", "ACK", "seq=0", "ack=1"]), 0, 0)?;
+        let taken = options.iter().filter(|word| ["sackok", "ts"].contains(word));
+        let words: Vec<&str> = ["SYN", "ACK", "seq=0", "ack=1"].into_iter().chain(taken.copied()).collect();
+        self.expect(&Form::parse(&words), 0, 0)?;
         let window = options.iter().filter(|word| word.starts_with("win="));
         let words: Vec<&str> = ["ACK"].into_iter().chain(window.copied()).collect();
         self.inject(&Form::parse(&words))?;
@@ -489,7 +494,7 @@ impl Play {
 
     fn icmp(&mut self, kind: &str, form: &Form) -> Result<(), String> {
         self.nothing()?;
-        let mut quote = vec![0x45, 0, 0, 60, 0, 0, 0x40, 0, 64, 6, 0, 0, 10, 0, 0, 2, 10, 0, 0, 1];
+        let mut quote = vec![0x45, 0, 5, 220, 0, 0, 0x40, 0, 64, 6, 0, 0, 10, 0, 0, 2, 10, 0, 0, 1];
         quote.extend(self.ports.1.to_be_bytes());
         quote.extend(self.ports.0.to_be_bytes());
         let seq = self.iss.wrapping_add(form.number("seq").unwrap_or(0));

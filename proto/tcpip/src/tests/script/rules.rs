@@ -66,6 +66,7 @@ scripts! {
     peer_mss_timestamps
     piggyback
     rack
+    rack_reordering
     refuse
     reset_blind
     reset_exact
