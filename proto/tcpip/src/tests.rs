@@ -3,10 +3,12 @@
 //! stands still until nothing is left to do.
 
 mod dhcp;
+mod hostile;
 mod raw;
 mod responder;
 mod script;
 mod simulator;
+mod slaac;
 mod tcp;
 mod udp;
 mod world;
