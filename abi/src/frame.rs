@@ -15,6 +15,8 @@ pub struct Frame {
     /// `<= capacity`
     len: u32,
     capacity: u32,
+    /// Bytes before `data` that are as much the frame's own.
+    headroom: u32,
     /// What the frame means beyond its bytes.
     pub offload: Offload,
     release: Release,
@@ -48,6 +50,7 @@ impl Frame {
             data,
             len,
             capacity,
+            headroom: 0,
             offload,
             release,
         }
@@ -56,6 +59,36 @@ impl Frame {
     /// Bytes that the buffer can hold.
     pub fn capacity(&self) -> usize {
         self.capacity as usize
+    }
+
+    /// Takes the first `count` bytes off the frame, which begins behind them then.
+    ///
+    /// # Panics
+    ///
+    /// If the frame is shorter than that.
+    pub fn advance(&mut self, count: usize) {
+        assert!(count <= self.len as usize, "frame shorter than its header");
+        // SAFETY: `count <= len <= capacity`, so this stays within the buffer or at its end; the
+        // promise of `from_raw` holds for what is left of it.
+        self.data = unsafe { self.data.add(count) };
+        self.len -= count as u32;
+        self.capacity -= count as u32;
+        self.headroom += count as u32;
+    }
+
+    /// Puts `count` bytes before the frame, with the content they had when they were taken off, and
+    /// says whether there are as many.
+    pub fn retreat(&mut self, count: usize) -> bool {
+        if count > self.headroom as usize {
+            return false;
+        }
+        // SAFETY: `advance` has passed over at least as many bytes, which the promise of `from_raw`
+        // holds for too.
+        self.data = unsafe { self.data.sub(count) };
+        self.len += count as u32;
+        self.capacity += count as u32;
+        self.headroom -= count as u32;
+        true
     }
 
     /// Makes the frame `len` bytes long, within the buffer. Bytes that become visible hold
@@ -101,5 +134,29 @@ impl fmt::Debug for Frame {
             .field("len", &self.len)
             .field("offload", &self.offload)
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_taken_off_the_front_can_be_put_back() {
+        let mut bytes = [1u8, 2, 3, 4, 5, 6];
+        let release = Release {
+            call: |_| (),
+            token: 0,
+        };
+        let data = NonNull::from(&mut bytes).cast();
+        // SAFETY: the array outlives the frame, and nothing else uses it until then.
+        let mut frame = unsafe { Frame::from_raw(data, 4, 6, Offload::default(), release) };
+        frame.advance(3);
+        assert_eq!((&frame[..], frame.capacity()), (&[4][..], 3));
+        frame.set_len(3);
+        assert_eq!(frame[..], [4, 5, 6]);
+        assert!(!frame.retreat(4) && frame.retreat(2));
+        assert_eq!((&frame[..], frame.capacity()), (&[2, 3, 4, 5, 6][..], 5));
+        assert!(frame.retreat(1) && !frame.retreat(1));
     }
 }

@@ -65,20 +65,26 @@ pub const OPENBSD: Note<24> = {
     Note(bytes)
 };
 
-/// A note of Fata whose descriptor is the address of `T` in the image, after padding that aligns it.
+/// A note of Fata whose descriptor is the address of `T` in the image, after a word that aligns it
+/// and may say more. Readers that know of no more pass over it.
 #[repr(C)]
 pub struct AddressNote<T: 'static> {
     owner_size: u32,
     descriptor_size: u32,
     note_type: u32,
     owner: [u8; 8],
-    padding: u32,
+    remark: u32,
     address: &'static T,
 }
 
 impl<T> AddressNote<T> {
     /// A note of type `note_type` that leads to `target`.
     pub const fn new(note_type: u32, target: &'static T) -> Self {
+        Self::with_remark(note_type, target, 0)
+    }
+
+    /// A note of type `note_type` that leads to `target` and says `remark` of it.
+    pub const fn with_remark(note_type: u32, target: &'static T, remark: u32) -> Self {
         let mut owner = [0; 8];
         put(&mut owner, 0, FATA);
         Self {
@@ -86,7 +92,7 @@ impl<T> AddressNote<T> {
             descriptor_size: (4 + size_of::<usize>()) as u32,
             note_type,
             owner,
-            padding: 0,
+            remark,
             address: target,
         }
     }
@@ -98,6 +104,11 @@ const _: () = assert!(core::mem::offset_of!(AddressNote<u8>, address) == HEADER_
 pub fn address(descriptor: &[u8]) -> Option<u64> {
     let bytes: &[u8; 8] = descriptor.get(4..)?.try_into().ok()?;
     Some(u64::from_le_bytes(*bytes))
+}
+
+/// The remark in the descriptor of an [`AddressNote`].
+pub fn remark(descriptor: &[u8]) -> Option<u32> {
+    Some(u32::from_le_bytes(*descriptor.first_chunk()?))
 }
 
 /// A note found in an image.

@@ -190,18 +190,22 @@ pub trait Platform {
     /// # Errors
     ///
     /// [`Error::Again`] when all buffers are in use, [`Error::Invalid`] when `len` exceeds
-    /// [`NetInfo::max_frame`].
+    /// [`NetInfo::max_frame`], or [`NetInfo::longest_on_wire`] on a platform without larger buffers.
     fn net_reserve(handle: Handle, len: usize) -> Result<Frame, Error>;
 
-    /// Queues `frame` for sending. Any frame will do: one from [`net_reserve`](Self::net_reserve),
-    /// or one received here or elsewhere. The network may lose it like any other: success means
-    /// that the device took it, whole.
+    /// Queues `frame` for sending, followed by the bytes of `tail`, as one frame. Any frame will do:
+    /// one from [`net_reserve`](Self::net_reserve), or one received here or elsewhere. The network
+    /// may lose it like any other: success means that the device took it, whole.
+    ///
+    /// The headers are in `frame`; the tail, empty in most cases, is payload from where it lies, and
+    /// is taken during the call.
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`] for a frame that is empty, too long, or asks for an offload that
-    /// [`NetInfo::offload`] does not offer. The frame is dropped then.
-    fn net_send(handle: Handle, frame: Frame) -> Result<(), Error>;
+    /// [`Error::Invalid`] for a frame that is empty, that with its tail is too long, or that asks for
+    /// an offload that [`NetInfo::offload`] does not offer, a tail among them. The frame is dropped
+    /// then.
+    fn net_send(handle: Handle, frame: Frame, tail: [&[u8]; 2]) -> Result<(), Error>;
 
     /// Makes the device look at what was queued; called once after a batch.
     fn net_flush(handle: Handle);
@@ -306,7 +310,7 @@ waist! {
     /// See [`Platform::net_reserve`].
     net_reserve = __fata_net_reserve(handle: Handle, len: usize) -> Result<Frame, Error>;
     /// See [`Platform::net_send`].
-    net_send = __fata_net_send(handle: Handle, frame: Frame) -> Result<(), Error>;
+    net_send = __fata_net_send(handle: Handle, frame: Frame, tail: [&[u8]; 2]) -> Result<(), Error>;
     /// See [`Platform::net_flush`].
     net_flush = __fata_net_flush(handle: Handle);
     /// See [`Platform::block_open`].

@@ -108,6 +108,7 @@ extern crate alloc;
 pub mod device;
 mod image;
 mod names;
+pub mod net;
 pub mod platform;
 pub mod prelude;
 
@@ -115,11 +116,12 @@ pub mod prelude;
 mod refusals;
 
 pub use fata_derive::{Args, Devices, main};
+pub use fata_dhcp as dhcp;
 pub use fata_dns as dns;
+pub use fata_http as http;
 pub use fata_runtime::{
     Context, Error, args, console, exit, heap, log, print, println, program, random, task, time,
 };
-pub use fata_tcpip as net;
 
 /// What the derives and [`main`](macro@main) expand to. No promise is made about it.
 #[doc(hidden)]

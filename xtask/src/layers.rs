@@ -49,8 +49,14 @@ const LAW: &[Layer] = &[
     layer("examples/app/dns", &["fata", "proto/dns"]),
     layer("examples", &["fata"]),
     layer("tests/unikernels", &["fata"]),
+    // The same program over other sockets.
+    layer(
+        "tests/unikernels/iperf3-smoltcp",
+        &["fata", "examples/app/iperf3"],
+    ),
     layer("tests/harness", &["tool", "tender", "abi"]),
-    layer("xtask", &["tests/harness"]),
+    layer("tests/weather", &["tests/harness", "tender", "device"]),
+    layer("xtask", &["tests/harness", "tests/weather", "tender"]),
 ];
 
 /// Checks every crate of the workspace and lists all violations.

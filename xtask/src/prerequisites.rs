@@ -30,11 +30,23 @@ pub(crate) const FOR_TESTS: &[Tool] = &[
     tool("named-checkzone", "bind9-utils", "zone file tests"),
     tool("kdig", "knot-dnsutils", "DNS tests"),
     tool("nsd", "nsd", "DNS tests, as the judge"),
+    tool("dnsmasq", "dnsmasq-base", "DHCP tests, as server"),
+    tool("busybox", "busybox", "DHCP tests, as client"),
+    tool("dhclient", "isc-dhcp-client", "DHCP tests, as client"),
+    tool("iperf3", "iperf3", "network tests, as the client"),
+    tool("curl", "curl", "HTTP tests, as client"),
+    tool("nginx", "nginx", "HTTP tests, as the judge"),
     tool("g++", "g++", "libFuzzer"),
 ];
 
 /// What `cargo xtask bench` uses beyond that.
-pub(crate) const FOR_BENCHMARKS: &[Tool] = &[tool("dnsperf", "dnsperf", "load on DNS servers")];
+pub(crate) const FOR_BENCHMARKS: &[Tool] = &[
+    tool("dnsperf", "dnsperf", "load on DNS servers"),
+    tool("iperf3", "iperf3", "bulk transfers"),
+    tool("ethtool", "ethtool", "the peer without offloads"),
+    tool("wrk", "wrk", "load on web servers"),
+    tool("nginx", "nginx", "the peer as a web server"),
+];
 
 /// Installs what is missing where that can be done without asking (root on Debian); otherwise says
 /// what to install and what will be skipped.

@@ -33,10 +33,25 @@ pub trait Flow: Read + Write {
     ///
     /// As above.
     fn shutdown(&mut self) -> impl Future<Output = Result<(), Self::Error>>;
+
+    /// Waits until a `read` would not: until a byte, the end or an error is there to be read.
+    /// Takes nothing. For those who have many flows and lend a buffer only to one that has
+    /// something to say; a flow that cannot tell is always ready.
+    ///
+    /// # Errors
+    ///
+    /// As above.
+    fn readable(&mut self) -> impl Future<Output = Result<(), Self::Error>> {
+        async { Ok(()) }
+    }
 }
 
 impl<F: Flow + ?Sized> Flow for &mut F {
     async fn shutdown(&mut self) -> Result<(), Self::Error> {
         (**self).shutdown().await
+    }
+
+    async fn readable(&mut self) -> Result<(), Self::Error> {
+        (**self).readable().await
     }
 }

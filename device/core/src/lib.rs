@@ -7,6 +7,7 @@
 //! and through bad weather.
 //!
 //! - [`memory`]: one device of each kind in memory, for tests and for programs without hardware.
+//! - [`offload`]: what a card with offloads does, over one without.
 //! - [`weather`]: middleware that makes a good network bad, and one that records it.
 //! - [`conformance`]: one suite for each trait, which any implementation can run.
 //!
@@ -24,6 +25,7 @@ pub mod flow;
 pub mod kv;
 pub mod memory;
 pub mod net;
+pub mod offload;
 pub mod weather;
 
 pub use block::{Block, BlockError, BlockInfo, Buffer};

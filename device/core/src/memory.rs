@@ -15,4 +15,4 @@ pub use clock::ManualClock;
 pub use disk::Disk;
 pub use flow::{FlowEnd, flow_pair};
 pub use kv::KvMap;
-pub use net::{Frame, Nic, link, plain_info};
+pub use net::{Frame, Nic, link, offload_info, plain_info};

@@ -17,7 +17,9 @@ use core::{
     task::{Context, Poll},
 };
 
-pub use fata_abi::net::{Capabilities, Checksum, NetInfo, Offload, SegmentKind, Segmentation};
+pub use fata_abi::net::{
+    Capabilities, Checksum, LONGEST_FRAME, NetInfo, Offload, SegmentKind, Segmentation,
+};
 
 /// An owned Ethernet frame, without preamble and frame check sequence. It dereferences to its
 /// bytes; dropping it gives the buffer back.
@@ -70,7 +72,8 @@ pub trait Net {
     ///
     /// # Errors
     ///
-    /// [`NetError::TooLong`]: `len` exceeds [`NetInfo::max_frame`]; the device goes on working.
+    /// [`NetError::TooLong`]: `len` exceeds [`NetInfo::max_frame`], or what a buffer of the device
+    /// holds, which is [`NetInfo::longest_on_wire`] at least; the device goes on working.
     /// [`NetError::Failed`]: as for [`poll_receive`](Self::poll_receive).
     fn poll_reserve(
         &mut self,
@@ -88,6 +91,22 @@ pub trait Net {
     /// [`NetInfo::max_frame`]. [`NetError::Unsupported`]: it is empty, or asks for an offload that
     /// the device does not offer. [`NetError::Failed`]: as above.
     fn send(&mut self, frame: Self::Frame) -> Result<(), NetError>;
+
+    /// Queues `frame` with `tail` behind it for sending, as one frame that is as long as they are
+    /// together; otherwise as [`send`](Self::send). The headers are in `frame`; the tail is payload
+    /// from where it lies. Its bytes are taken during the call, and copied no more often than those
+    /// of a frame.
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send); [`NetError::Unsupported`] also where
+    /// [`Capabilities::gather`] is not offered, which is what is provided here. Whoever wraps a
+    /// device and does not pass this on does not pass on the capability either
+    /// ([`without_gather`]).
+    fn send_gather(&mut self, frame: Self::Frame, tail: [&[u8]; 2]) -> Result<(), NetError> {
+        let _ = (frame, tail);
+        Err(NetError::Unsupported)
+    }
 
     /// Makes the device look at what was queued. A user calls it once after a batch; without it a
     /// frame may wait for ever.
@@ -110,30 +129,46 @@ pub trait NetExt: Net {
 
 impl<N: Net> NetExt for N {}
 
-/// The rules that every [`Net`] checks before it sends a frame of `len` bytes.
+/// The same device as far as it is known to who does not pass on [`Net::send_gather`].
+pub const fn without_gather(mut info: NetInfo) -> NetInfo {
+    info.offload.gather = false;
+    info
+}
+
+/// The rules that every [`Net`] checks before it sends a frame of `len` bytes, its tail included.
 ///
 /// # Errors
 ///
 /// [`NetError::TooLong`] and [`NetError::Unsupported`], as [`Net::send`] says.
 pub fn check(info: &NetInfo, len: usize, offload: Offload) -> Result<(), NetError> {
-    if len > info.max_frame {
-        return Err(NetError::TooLong {
-            len,
-            max: info.max_frame,
-        });
+    let max = match offload.segmentation {
+        Some(_) => info.max_frame,
+        None => info.max_frame.min(info.longest_on_wire()),
+    };
+    if len > max {
+        return Err(NetError::TooLong { len, max });
     }
-    let offers = &info.offload;
-    let checksum = match offload.checksum {
-        Checksum::Partial { .. } => offers.checksum,
-        Checksum::Unverified | Checksum::Verified => true,
-    };
-    let segmentation = match offload.segmentation.map(|s| s.kind) {
-        None => true,
-        Some(SegmentKind::Tcp4) => offers.tcp4,
-        Some(SegmentKind::Tcp6) => offers.tcp6,
-        Some(SegmentKind::Udp) => offers.udp,
-    };
-    if len == 0 || !checksum || !segmentation {
+    if len == 0 || !info.offload.include(&offload) {
+        return Err(NetError::Unsupported);
+    }
+    Ok(())
+}
+
+/// [`check`] for a frame with a tail.
+///
+/// # Errors
+///
+/// As there; [`NetError::Unsupported`] for a device that does not gather, and for a frame that has
+/// not all its headers.
+pub fn check_gather(
+    info: &NetInfo,
+    frame: usize,
+    tail: [&[u8]; 2],
+    offload: Offload,
+) -> Result<(), NetError> {
+    check(info, frame + tail[0].len() + tail[1].len(), offload)?;
+    let headers = offload.segmentation.map_or(1, |s| s.header_len.into());
+    if !info.offload.gather || frame < headers {
         return Err(NetError::Unsupported);
     }
     Ok(())

@@ -4,15 +4,23 @@
 //! Each wraps a device and is one itself, so they compose: `Loss<Delay<Nic, C>>`. What happens to
 //! which frame follows from a seed alone, so that a failure seen once can be seen again.
 //!
-//! - Over [`Net`](crate::Net), in both directions: [`Loss`], [`Duplicate`], [`Truncate`],
-//!   [`Delay`], [`Reorder`]; and [`Trace`], which changes nothing and writes everything down.
+//! - Over [`Net`](crate::Net), each direction for itself: [`Loss`], [`Burst`], [`Corrupt`],
+//!   [`Truncate`] ([`Filter`]s, at once); [`Delay`], [`Reorder`], [`Rate`] ([`Line`]s, on which
+//!   frames wait); [`Duplicate`]; and [`Trace`], which changes nothing and writes everything down.
 //! - Over [`Block`](crate::Block): [`Slow`] and [`PowerCut`].
+//!
+//! `tests/weather` puts them between two hosts, as a program with two taps.
 
+mod burst;
 mod chance;
+mod corrupt;
 mod delay;
 mod duplicate;
+mod filter;
+mod line;
 mod loss;
 mod power;
+mod rate;
 mod reorder;
 mod slow;
 mod trace;
@@ -23,15 +31,21 @@ mod tests;
 
 use core::task::Waker;
 
+pub use burst::{Burst, Bursts, GilbertElliott};
+use chance::Dice;
 pub use chance::{Chance, Random};
-pub use delay::Delay;
+pub use corrupt::{Corrupt, Flip};
+pub use delay::{Delay, Latency};
 pub use duplicate::Duplicate;
-pub use loss::Loss;
+pub use filter::{Effect, Filter};
+pub use line::{Line, Schedule};
+pub use loss::{Lose, Loss};
 pub use power::PowerCut;
-pub use reorder::Reorder;
+pub use rate::{Bottleneck, Rate};
+pub use reorder::{HoldUp, Reorder};
 pub use slow::Slow;
 pub use trace::Trace;
-pub use truncate::Truncate;
+pub use truncate::{Cut, Truncate};
 
 /// The clock of weather that takes time. The runtime's is one, and
 /// [`ManualClock`](crate::memory::ManualClock) is one for tests.

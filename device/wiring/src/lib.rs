@@ -26,7 +26,8 @@ pub use list::{DeviceList, count};
 pub use nic::Nic;
 pub use port::Port;
 pub use weather::{
-    Both, DelayArguments, DuplicateArguments, LossArguments, ReorderArguments, TruncateArguments,
+    Both, BurstArguments, CorruptArguments, DelayArguments, DuplicateArguments, LossArguments,
+    RateArguments, ReorderArguments, TruncateArguments,
 };
 
 use fata_runtime::{Error, args::Arguments};

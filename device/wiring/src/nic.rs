@@ -61,12 +61,14 @@ impl Net for Nic {
     }
 
     fn poll_reserve(&mut self, cx: &mut Context<'_>, len: usize) -> Poll<Result<Frame, NetError>> {
+        let too_long = |max| Poll::Ready(Err(NetError::TooLong { len, max }));
         if len > self.info.max_frame {
-            let max = self.info.max_frame;
-            return Poll::Ready(Err(NetError::TooLong { len, max }));
+            return too_long(self.info.max_frame);
         }
         match platform::net_reserve(self.handle, len) {
             Ok(frame) => Poll::Ready(Ok(frame)),
+            // A length that could be gathered, and for which no buffer is large enough.
+            Err(Refusal::Invalid) => too_long(self.info.longest_on_wire()),
             Err(Refusal::Again) => {
                 self.retry.set(Instant::now() + RETRY, cx.waker());
                 Poll::Pending
@@ -77,7 +79,12 @@ impl Net for Nic {
 
     fn send(&mut self, frame: Frame) -> Result<(), NetError> {
         net::check(&self.info, frame.len(), frame.offload)?;
-        platform::net_send(self.handle, frame).map_err(|_| NetError::Failed)
+        platform::net_send(self.handle, frame, [&[]; 2]).map_err(|_| NetError::Failed)
+    }
+
+    fn send_gather(&mut self, frame: Frame, tail: [&[u8]; 2]) -> Result<(), NetError> {
+        net::check_gather(&self.info, frame.len(), tail, frame.offload)?;
+        platform::net_send(self.handle, frame, tail).map_err(|_| NetError::Failed)
     }
 
     fn flush(&mut self) {

@@ -9,7 +9,7 @@ use core::time::Duration;
 use fata_abi::{image::ArgumentTree, manifest::DeviceKind};
 use fata_device::{
     Net,
-    weather::{Chance, Delay, Duplicate, Loss, Reorder, Truncate},
+    weather::{Burst, Bursts, Chance, Corrupt, Delay, Duplicate, Loss, Rate, Reorder, Truncate},
 };
 use fata_runtime::{
     Args, Error,
@@ -42,74 +42,103 @@ impl<O: Arguments, I: Arguments> Arguments for Both<O, I> {
     }
 }
 
-/// Boot arguments of [`Loss`].
-#[derive(Args)]
-#[args(crate = fata_runtime)]
-pub struct LossArguments {
-    /// Frames to lose, out of a hundred.
-    #[arg(default = 1, value = "PERCENT")]
-    loss: u32,
-    /// Which frames these are follows from this number.
-    #[arg(default = 1)]
-    loss_seed: u64,
+/// A device whose frames meet something by a chance: two arguments, the chance and its seed.
+macro_rules! by_chance {
+    ($weather:ident, $arguments:ident, $what:literal, $chance:ident, $seed:ident) => {
+        #[doc = concat!("Boot arguments of [`", stringify!($weather), "`].")]
+        #[derive(Args)]
+        #[args(crate = fata_runtime)]
+        pub struct $arguments {
+            #[doc = concat!("Frames to ", $what, ", out of a hundred.")]
+            #[arg(default = 1, value = "PERCENT")]
+            $chance: u32,
+            /// Which frames these are follows from this number.
+            #[arg(default = 1)]
+            $seed: u64,
+        }
+
+        impl<D: Device + Net> Device for $weather<D> {
+            const NEEDS: Option<DeviceKind> = D::NEEDS;
+            type Arguments = Both<$arguments, D::Arguments>;
+
+            async fn connect(port: Port, arguments: Self::Arguments) -> Result<Self, Error> {
+                let Both { own, inner } = arguments;
+                let net = D::connect(port, inner).await?;
+                Ok(Self::new(net, Chance::percent(own.$chance), own.$seed))
+            }
+        }
+    };
 }
 
-impl<D: Device + Net> Device for Loss<D> {
+by_chance!(Loss, LossArguments, "lose", loss, loss_seed);
+by_chance!(
+    Duplicate,
+    DuplicateArguments,
+    "double",
+    duplicate,
+    duplicate_seed
+);
+by_chance!(
+    Truncate,
+    TruncateArguments,
+    "cut off",
+    truncate,
+    truncate_seed
+);
+by_chance!(Corrupt, CorruptArguments, "corrupt", corrupt, corrupt_seed);
+
+/// Boot arguments of [`Burst`].
+#[derive(Args)]
+#[args(crate = fata_runtime)]
+pub struct BurstArguments {
+    /// Frames, out of a thousand, with which a burst of lost frames begins.
+    #[arg(default = 2, value = "PERMILLE")]
+    bursts: u32,
+    /// Frames that are lost in a burst, on average.
+    #[arg(default = 5)]
+    burst_length: u32,
+    /// Which frames these are follows from this number.
+    #[arg(default = 1)]
+    burst_seed: u64,
+}
+
+impl<D: Device + Net> Device for Burst<D> {
     const NEEDS: Option<DeviceKind> = D::NEEDS;
-    type Arguments = Both<LossArguments, D::Arguments>;
+    type Arguments = Both<BurstArguments, D::Arguments>;
 
     async fn connect(port: Port, arguments: Self::Arguments) -> Result<Self, Error> {
         let Both { own, inner } = arguments;
         let net = D::connect(port, inner).await?;
-        Ok(Self::new(net, Chance::percent(own.loss), own.loss_seed))
+        let bursts = Bursts {
+            begin: Chance::per_million(own.bursts.saturating_mul(1000)),
+            end: Chance::per_million(1_000_000 / own.burst_length.max(1)),
+            lost: Chance::percent(100),
+        };
+        Ok(Self::new(net, bursts, own.burst_seed))
     }
 }
 
-/// Boot arguments of [`Duplicate`].
+/// Boot arguments of [`Rate`].
 #[derive(Args)]
 #[args(crate = fata_runtime)]
-pub struct DuplicateArguments {
-    /// Frames to double, out of a hundred.
-    #[arg(default = 1, value = "PERCENT")]
-    duplicate: u32,
-    /// Which frames these are follows from this number.
-    #[arg(default = 1)]
-    duplicate_seed: u64,
+pub struct RateArguments {
+    /// Thousands of bits that pass in a second.
+    #[arg(default = 10_000, value = "KBIT/S")]
+    rate: u64,
+    /// Bytes that may wait to pass.
+    #[arg(default = 65536, value = "BYTES")]
+    queue: u64,
 }
 
-impl<D: Device + Net> Device for Duplicate<D> {
+impl<D: Device + Net> Device for Rate<D, RuntimeClock> {
     const NEEDS: Option<DeviceKind> = D::NEEDS;
-    type Arguments = Both<DuplicateArguments, D::Arguments>;
+    type Arguments = Both<RateArguments, D::Arguments>;
 
     async fn connect(port: Port, arguments: Self::Arguments) -> Result<Self, Error> {
         let Both { own, inner } = arguments;
         let net = D::connect(port, inner).await?;
-        let chance = Chance::percent(own.duplicate);
-        Ok(Self::new(net, chance, own.duplicate_seed))
-    }
-}
-
-/// Boot arguments of [`Truncate`].
-#[derive(Args)]
-#[args(crate = fata_runtime)]
-pub struct TruncateArguments {
-    /// Frames to cut off, out of a hundred.
-    #[arg(default = 1, value = "PERCENT")]
-    truncate: u32,
-    /// Which frames these are follows from this number.
-    #[arg(default = 1)]
-    truncate_seed: u64,
-}
-
-impl<D: Device + Net> Device for Truncate<D> {
-    const NEEDS: Option<DeviceKind> = D::NEEDS;
-    type Arguments = Both<TruncateArguments, D::Arguments>;
-
-    async fn connect(port: Port, arguments: Self::Arguments) -> Result<Self, Error> {
-        let Both { own, inner } = arguments;
-        let net = D::connect(port, inner).await?;
-        let chance = Chance::percent(own.truncate);
-        Ok(Self::new(net, chance, own.truncate_seed))
+        let rate = own.rate.saturating_mul(1000);
+        Ok(Self::new(net, RuntimeClock, rate, own.queue))
     }
 }
 

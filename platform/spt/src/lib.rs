@@ -98,8 +98,8 @@ impl Platform for Spt {
         machine().net(handle)?.reserve(&machine().pool, len)
     }
 
-    fn net_send(handle: Handle, frame: Frame) -> Result<(), Error> {
-        machine().net(handle)?.send(&frame)
+    fn net_send(handle: Handle, frame: Frame, tail: [&[u8]; 2]) -> Result<(), Error> {
+        machine().net(handle)?.send(frame, tail)
     }
 
     fn net_flush(_handle: Handle) {

@@ -6,13 +6,17 @@ use core::{cell::Cell, ffi::CStr, ptr, slice, str};
 use fata_abi::{
     Error, Frame, Handle, HandleSet, Memory, NetInfo,
     manifest::{ENTRY_SIZE, HEADER_SIZE, MAX_ENTRIES, Manifest, Properties},
-    spt::{BootInfo, OFFER_EDGE, OFFER_FLUSH, OFFER_GUARD, OFFER_SEED, OFFER_TRANSFER, Offer},
+    net::Capabilities,
+    spt::{
+        BootInfo, OFFER_EDGE, OFFER_FLUSH, OFFER_GATHER, OFFER_GUARD, OFFER_SEED, OFFER_TRANSFER,
+        OFFER_VNET, Offer, large_buffers,
+    },
 };
 
 use crate::{
     block::{Blocks, Disk, Queue},
     net::Nic,
-    pool::Pool,
+    pool::{Pool, Sizes},
     syscall,
     wait::Waiter,
 };
@@ -96,7 +100,7 @@ impl Machine {
         self.command_line.set(Some(command_line));
         // SAFETY: likewise.
         let manifest = unsafe { manifest(info.manifest as usize) };
-        let needs = self.attach(&manifest, offer);
+        let needs = self.attach(&manifest, offer, info.mem_size);
         // SAFETY: the memory behind the image is free, and is given out here once: what comes before
         // `start` to queues and pool, the rest by `memory`.
         let start = unsafe { self.carve(image_end.next_multiple_of(PAGE), &needs) };
@@ -108,9 +112,9 @@ impl Machine {
     }
 
     /// Fills the table of devices, and says what memory they need.
-    fn attach(&self, manifest: &Manifest<&[u8]>, offer: &Offer) -> Needs {
+    fn attach(&self, manifest: &Manifest<&[u8]>, offer: &Offer, memory: u64) -> Needs {
         let mut needs = Needs {
-            mtu: None,
+            pool: None,
             queues: 0,
         };
         for index in 1..manifest.len() {
@@ -120,8 +124,19 @@ impl Machine {
             let fd = attachment.fd;
             self.devices[index].set(match attachment.properties {
                 Properties::Net { mac, mtu } => {
-                    needs.mtu = needs.mtu.max(Some(mtu));
-                    Device::Net(Nic { fd, mac, mtu })
+                    let nic = Nic {
+                        fd,
+                        mac,
+                        mtu,
+                        vnet: vnet(offer, offer.vnet, index),
+                        offload: offload(offer, index),
+                    };
+                    let pool = needs.pool.get_or_insert(Sizes { mtu, large: 0 });
+                    pool.mtu = pool.mtu.max(mtu);
+                    if nic.offload.receive_large {
+                        pool.large = large_buffers(memory);
+                    }
+                    Device::Net(nic)
                 }
                 Properties::Block {
                     capacity,
@@ -157,13 +172,13 @@ impl Machine {
                 .init(unsafe { slice::from_raw_parts(queues, needs.queues) });
             at += (needs.queues * size_of::<Queue>()).next_multiple_of(PAGE);
         }
-        if let Some(mtu) = needs.mtu {
+        if let Some(sizes) = needs.pool {
             // SAFETY: the caller's memory, behind that of the queues; nothing is lent yet.
             unsafe {
                 self.pool
-                    .init(ptr::with_exposed_provenance_mut(at), mtu, give_back)
+                    .init(ptr::with_exposed_provenance_mut(at), sizes, give_back)
             };
-            at += Pool::bytes_for(mtu).next_multiple_of(PAGE);
+            at += sizes.bytes().next_multiple_of(PAGE);
         }
         at
     }
@@ -186,7 +201,7 @@ impl Machine {
     /// Does what [`Platform::net_receive`](fata_abi::Platform::net_receive) says.
     pub(crate) fn net_receive(&self, handle: Handle) -> Result<Frame, Error> {
         let nic = self.net(handle)?;
-        if !self.pool.can_receive() {
+        if !nic.can_receive(&self.pool) {
             self.starved.set(self.starved.get() | 1 << handle.index());
             return Err(Error::Again);
         }
@@ -200,11 +215,7 @@ impl Machine {
     /// opened one that the program leaves unread, or that is gone, such a tender lets nobody sleep:
     /// the filter of Solo5's allows no call by which the device could be left out.
     pub(crate) fn wait(&self, mut deadline: u64) -> HandleSet {
-        let mut ready = self.blocks.finished().0;
-        if self.pool.can_receive() {
-            // No edge tells of frames that had come before.
-            ready |= self.starved.take();
-        }
+        let ready = self.blocks.finished().0 | self.fed();
         if ready != 0 {
             deadline = 0;
         }
@@ -213,6 +224,22 @@ impl Machine {
             self.discard(HandleSet(awake & !self.opened.get()));
         }
         HandleSet(ready | awake)
+    }
+
+    /// Network devices that wanted for a buffer and now have one: no edge tells of frames that had
+    /// come before.
+    fn fed(&self) -> u64 {
+        let mut fed = HandleSet::EMPTY;
+        for handle in HandleSet(self.starved.get()) {
+            if self
+                .net(handle)
+                .is_ok_and(|nic| nic.can_receive(&self.pool))
+            {
+                fed.insert(handle);
+            }
+        }
+        self.starved.set(self.starved.get() & !fed.0);
+        fed.0
     }
 
     /// Reads and forgets what a network device in `set` has received.
@@ -254,8 +281,8 @@ fn give_back(token: usize) {
 
 /// What devices need of the guest's memory.
 struct Needs {
-    /// Largest MTU of a network device, if there is one.
-    mtu: Option<u16>,
+    /// Buffers, if there is a network device.
+    pool: Option<Sizes>,
     /// Number of queues of block devices.
     queues: usize,
 }
@@ -326,6 +353,26 @@ unsafe fn manifest(address: usize) -> Manifest<&'static [u8]> {
     Manifest::from_tender(unsafe {
         slice::from_raw_parts(start, HEADER_SIZE + entries * ENTRY_SIZE)
     })
+}
+
+/// Whether the network device at `index` is in a set of those with a header before each frame.
+fn vnet(offer: &Offer, set: u64, index: usize) -> bool {
+    // A header is written as a part of its own.
+    const BOTH: u32 = OFFER_VNET | OFFER_GATHER;
+    offer.features & BOTH == BOTH && (set & offer.vnet) >> index & 1 != 0
+}
+
+/// What may be left to the network device at `index`.
+fn offload(offer: &Offer, index: usize) -> Capabilities {
+    let any = vnet(offer, offer.vnet, index);
+    Capabilities {
+        checksum: any,
+        tcp4: any,
+        tcp6: any,
+        udp: vnet(offer, offer.vnet_udp, index),
+        receive_large: vnet(offer, offer.vnet_large, index),
+        gather: offer.features & OFFER_GATHER != 0,
+    }
 }
 
 fn max_transfer(block_size: u16, offer: &Offer) -> usize {

@@ -1,30 +1,55 @@
 // SPDX-License-Identifier: ISC
-//! The buffers that frames are lent from: 64 of one size, shared by all network devices.
+//! The buffers that frames are lent from, shared by all network devices: 64 of a size that holds
+//! what a link carries, and, where frames larger than that may come, some that hold those.
 //!
 //! They lie at the front of the guest's memory rather than in `.bss`, so that an image without a
-//! network device has none, and their size follows the MTU that the tender found.
+//! network device has none, and their number and size follow the memory and the MTU that the tender
+//! found.
+//!
+//! How long a frame is one knows when it has been read. So where a large one may come it is read
+//! into a large buffer, and what turns out small is copied out of it ([`Pool::fit`]): that costs less
+//! than a system call more would, and nothing small ever keeps a large buffer.
 
 use core::{cell::Cell, ptr};
 
-use fata_abi::{Frame, Offload, frame::Release};
+use fata_abi::{Frame, Offload, frame::Release, net::vnet, spt::LARGE_BUFFER};
 
-/// Buffers in the pool, one for each bit of a word.
+/// Small buffers in the pool, one for each bit of a word.
 pub(crate) const BUFFERS: usize = u64::BITS as usize;
-/// Buffers that only sending may take: a program that keeps every frame that it receives can still
-/// answer.
+/// Small buffers that only sending may take: a program that keeps every frame that it receives can
+/// still answer.
 const RESERVED: u32 = 16;
-/// Bytes beyond the MTU that a buffer has at least: the Ethernet header, a VLAN tag, and one that no
-/// frame reaches, by which a frame that was cut short is told.
-const OVERHEAD: usize = 14 + 4 + 1;
+/// Bytes beyond the MTU that a buffer has at least: the header before a frame, the Ethernet header, a
+/// VLAN tag, and one that no frame reaches, by which a frame that was cut short is told.
+const OVERHEAD: usize = vnet::HEADER + 14 + 4 + 1;
 /// Buffers start on cache lines of their own.
 const LINE: usize = 64;
 
-/// The pool. Bit `n` of `free` is set while nobody holds buffer `n`; the lowest free one is taken
-/// first, because it was the last in use and is still in the cache.
+/// What a pool is to hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Sizes {
+    /// Largest MTU of a link.
+    pub(crate) mtu: u16,
+    /// Number of large buffers, up to 64.
+    pub(crate) large: usize,
+}
+
+impl Sizes {
+    /// Bytes of memory for such a pool.
+    pub(crate) const fn bytes(self) -> usize {
+        BUFFERS * buffer_size(self.mtu) + self.large * LARGE_BUFFER
+    }
+}
+
+/// The pool. Bit `n` of a set is set while nobody holds buffer `n`; the lowest free one is taken
+/// first, because it was the last in use and is still in the cache. Tokens of large buffers follow
+/// those of small ones.
 pub(crate) struct Pool {
     start: Cell<*mut u8>,
     size: Cell<u32>,
     free: Cell<u64>,
+    free_large: Cell<u64>,
+    has_large: Cell<bool>,
     release: Cell<Option<fn(usize)>>,
 }
 
@@ -35,13 +60,10 @@ impl Pool {
             start: Cell::new(ptr::null_mut()),
             size: Cell::new(0),
             free: Cell::new(0),
+            free_large: Cell::new(0),
+            has_large: Cell::new(false),
             release: Cell::new(None),
         }
-    }
-
-    /// Bytes of memory for a pool that serves links with this MTU.
-    pub(crate) const fn bytes_for(mtu: u16) -> usize {
-        BUFFERS * buffer_size(mtu)
     }
 
     /// Takes memory into use. `release` is called when a frame is dropped, and is to call
@@ -49,41 +71,77 @@ impl Pool {
     ///
     /// # Safety
     ///
-    /// 1. `start..start + bytes_for(mtu)` is initialised memory that is the pool's alone for good.
+    /// 1. `start..start + sizes.bytes()` is initialised memory that is the pool's alone for good.
     /// 2. No buffer is lent.
-    pub(crate) unsafe fn init(&self, start: *mut u8, mtu: u16, release: fn(usize)) {
+    pub(crate) unsafe fn init(&self, start: *mut u8, sizes: Sizes, release: fn(usize)) {
         self.start.set(start);
-        self.size.set(buffer_size(mtu) as u32);
+        self.size.set(buffer_size(sizes.mtu) as u32);
         self.free.set(u64::MAX);
+        self.free_large.set(match sizes.large {
+            0 => 0,
+            count => u64::MAX >> (u64::BITS as usize).saturating_sub(count),
+        });
+        self.has_large.set(sizes.large != 0);
         self.release.set(Some(release));
     }
 
-    /// Whether there is a buffer to receive into.
-    pub(crate) fn can_receive(&self) -> bool {
-        self.free.get().count_ones() > RESERVED
+    /// Whether there are large buffers at all.
+    pub(crate) fn has_large(&self) -> bool {
+        self.has_large.get()
+    }
+
+    /// Whether there is a buffer to receive into: a large one, or a small one.
+    pub(crate) fn can_receive(&self, large: bool) -> bool {
+        if large {
+            self.free_large.get() != 0
+        } else {
+            self.free.get().count_ones() > RESERVED
+        }
     }
 
     /// Lends a buffer to receive into, as a frame that fills it.
-    pub(crate) fn take_to_receive(&self) -> Option<Frame> {
-        if self.can_receive() {
-            self.take()
+    pub(crate) fn take_to_receive(&self, large: bool) -> Option<Frame> {
+        if self.can_receive(large) {
+            self.take(large)
         } else {
             None
         }
     }
 
+    /// Moves a frame that is small out of its large buffer, as long as there are small ones.
+    pub(crate) fn fit(&self, frame: Frame) -> Frame {
+        if frame.len() + vnet::HEADER > self.size.get() as usize {
+            return frame;
+        }
+        let Some(mut small) = self.take_to_receive(false) else {
+            return frame;
+        };
+        small.advance(vnet::HEADER);
+        small.set_len(frame.len());
+        small.copy_from_slice(&frame);
+        small.offload = frame.offload;
+        small
+    }
+
     /// Lends a buffer, as a frame that fills it.
-    pub(crate) fn take(&self) -> Option<Frame> {
-        let free = self.free.get();
+    pub(crate) fn take(&self, large: bool) -> Option<Frame> {
+        let set = if large { &self.free_large } else { &self.free };
+        let free = set.get();
         if free == 0 {
             return None;
         }
-        let token = free.trailing_zeros() as usize;
-        self.free.set(free & (free - 1));
-        let size = self.size.get();
-        // SAFETY: a bit was set, so `init` has run; `token < BUFFERS`, so this stays inside the
-        // memory that it was promised.
-        let data = unsafe { self.start.get().add(token * size as usize) };
+        let number = free.trailing_zeros() as usize;
+        set.set(free & (free - 1));
+        let small = self.size.get();
+        let (token, offset, size) = if large {
+            let offset = BUFFERS * small as usize + number * LARGE_BUFFER;
+            (BUFFERS + number, offset, LARGE_BUFFER as u32)
+        } else {
+            (number, number * small as usize, small)
+        };
+        // SAFETY: a bit was set, so `init` has run, and `number` is less than the number of buffers of
+        // this size; so this stays inside the memory that it was promised.
+        let data = unsafe { self.start.get().add(offset) };
         let data = ptr::NonNull::new(data)?;
         let call = self.release.get()?;
         let release = Release { call, token };
@@ -95,8 +153,14 @@ impl Pool {
 
     /// Takes back the buffer that was lent with `token`.
     pub(crate) fn give_back(&self, token: usize) {
-        debug_assert_eq!(self.free.get() >> token & 1, 0, "buffer returned twice");
-        self.free.set(self.free.get() | 1 << token);
+        let set = if token < BUFFERS {
+            &self.free
+        } else {
+            &self.free_large
+        };
+        let bit = 1 << (token % BUFFERS);
+        debug_assert_eq!(set.get() & bit, 0, "buffer returned twice");
+        set.set(set.get() | bit);
     }
 }
 

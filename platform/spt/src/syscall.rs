@@ -7,6 +7,8 @@
 
 use core::arch::asm;
 
+use fata_abi::spt::GATHER_PARTS;
+
 /// A Linux error number.
 pub(crate) type Errno = i32;
 
@@ -27,6 +29,7 @@ const WRITE: usize = 1;
 const MPROTECT: usize = 10;
 const PREAD64: usize = 17;
 const PWRITE64: usize = 18;
+const WRITEV: usize = 20;
 const FDATASYNC: usize = 75;
 const CLOCK_GETTIME: usize = 228;
 const EXIT_GROUP: usize = 231;
@@ -82,6 +85,16 @@ pub(crate) fn write(fd: i32, bytes: &[u8]) -> Result<usize, Errno> {
     let address = bytes.as_ptr().expose_provenance();
     // SAFETY: the kernel only reads `bytes`.
     unsafe { call(WRITE, [fd as usize, address, bytes.len(), 0, 0]) }
+}
+
+/// `writev(fd, ..)`, which sends its parts as one frame; only where `OFFER_GATHER` is offered, for
+/// network devices.
+pub(crate) fn writev(fd: i32, parts: [&[u8]; GATHER_PARTS]) -> Result<usize, Errno> {
+    // Each a `struct iovec`: address, length.
+    let parts = parts.map(|part| [part.as_ptr().expose_provenance(), part.len()]);
+    let address = parts.as_ptr().expose_provenance();
+    // SAFETY: the kernel only reads `parts` and what they lead to.
+    unsafe { call(WRITEV, [fd as usize, address, GATHER_PARTS, 0, 0]) }
 }
 
 /// `pread64`; the filter allows block devices, one block inside the device, or what the offer says.

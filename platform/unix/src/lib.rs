@@ -94,8 +94,8 @@ impl Platform for Unix {
         machine().net(handle)?.reserve(len)
     }
 
-    fn net_send(handle: Handle, frame: Frame) -> Result<(), Error> {
-        machine().net(handle)?.send(&frame)
+    fn net_send(handle: Handle, frame: Frame, tail: [&[u8]; 2]) -> Result<(), Error> {
+        machine().net(handle)?.send(&frame, tail)
     }
 
     fn net_flush(_handle: Handle) {

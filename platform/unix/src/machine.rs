@@ -69,6 +69,7 @@ impl Machine {
             index,
             descriptor,
             properties,
+            vnet,
         } in attached
         {
             devices[index] = match properties {
@@ -81,6 +82,7 @@ impl Machine {
                         descriptor,
                         mac,
                         mtu,
+                        vnet,
                     })
                 }
                 Properties::Block {
@@ -182,6 +184,7 @@ mod tests {
                 mac: [2, 0, 0, 0, 0, 1],
                 mtu: 1500,
             },
+            vnet: None,
         };
         (attached, theirs)
     }
@@ -249,6 +252,7 @@ mod tests {
                 capacity: 512,
                 block_size: 512,
             },
+            vnet: None,
         };
         let machine = Machine::new(String::new(), vec![attached]).unwrap();
         let disk = machine.block(Handle::new(2).unwrap()).unwrap();

@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: ISC
 //! Network devices: one system call a frame on a tap, or on a socket that keeps message boundaries.
+//!
+//! On a tap a virtio-net header stands before each frame (`fata_abi::net::vnet`). It is read in one
+//! piece with the frame, and written as a part of its own.
 
 use std::{
+    cell::RefCell,
+    io::IoSlice,
     os::fd::OwnedFd,
     ptr::{self, NonNull},
     sync::atomic::{AtomicUsize, Ordering},
@@ -10,15 +15,17 @@ use std::{
 use fata_abi::{
     Error, Frame, NetInfo, Offload,
     frame::Release,
-    net::{Capabilities, Checksum},
+    net::{Capabilities, LONGEST_FRAME, vnet},
+    spt::LARGE_BUFFER,
 };
+use fata_tender::attach::Vnet;
 use rustix::io::Errno;
 
 /// Bytes of an Ethernet header.
 const ETHERNET: usize = 14;
-/// Bytes beyond the MTU that a buffer has: header, VLAN tag, and one that no frame reaches, by which
-/// a frame that was cut short is told.
-const OVERHEAD: usize = ETHERNET + 4 + 1;
+/// Bytes beyond the MTU that a received frame has at most: what is before it, its header, a VLAN tag,
+/// and one that no frame reaches, by which a frame that was cut short is told.
+const OVERHEAD: usize = vnet::HEADER + ETHERNET + 4 + 1;
 /// Buffers lent at most, by all devices together. Memory would serve for more; the limit is there so
 /// that a program which keeps its frames fails here as it would where they are few.
 const BUFFERS: usize = 256;
@@ -29,68 +36,124 @@ const RESERVED: usize = 64;
 /// Buffers lent now.
 static LENT: AtomicUsize = AtomicUsize::new(0);
 
+thread_local! {
+    /// What is read into, until its length is known.
+    static LANDING: RefCell<Vec<u8>> = RefCell::new(vec![0; LARGE_BUFFER]);
+}
+
 /// An attached network device.
 #[derive(Debug)]
 pub(crate) struct Nic {
     pub(crate) descriptor: OwnedFd,
     pub(crate) mac: [u8; 6],
     pub(crate) mtu: u16,
+    pub(crate) vnet: Option<Vnet>,
 }
 
 impl Nic {
     pub(crate) fn info(&self) -> NetInfo {
+        let any = self.vnet.is_some();
         NetInfo {
             mac: self.mac,
             mtu: self.mtu,
-            max_frame: self.max_frame(),
-            offload: Capabilities::default(),
+            max_frame: if any {
+                LONGEST_FRAME
+            } else {
+                usize::from(self.mtu) + ETHERNET
+            },
+            offload: Capabilities {
+                checksum: any,
+                tcp4: any,
+                tcp6: any,
+                udp: self.vnet.is_some_and(|vnet| vnet.udp),
+                receive_large: self.vnet.is_some_and(|vnet| vnet.large),
+                gather: true,
+            },
         }
     }
 
-    fn max_frame(&self) -> usize {
-        usize::from(self.mtu) + ETHERNET
-    }
-
-    fn buffer_size(&self) -> usize {
-        usize::from(self.mtu) + OVERHEAD
+    /// Bytes of the longest frame that can arrive, and more.
+    fn longest_read(&self) -> usize {
+        match self.vnet {
+            Some(Vnet { large: true, .. }) => LARGE_BUFFER,
+            _ => usize::from(self.mtu) + OVERHEAD,
+        }
     }
 
     pub(crate) fn receive(&self) -> Result<Frame, Error> {
-        loop {
-            let mut frame = lend(self.buffer_size(), BUFFERS - RESERVED).ok_or(Error::Again)?;
-            match rustix::io::read(&self.descriptor, &mut frame[..]) {
-                // The other end of a socket is gone.
-                Ok(0) => return Err(Error::Unspecified),
-                // It filled the buffer, so its end may be missing: not a frame of this link.
-                Ok(len) if len == frame.capacity() => {}
-                Ok(len) => {
-                    frame.set_len(len);
-                    return Ok(frame);
-                }
-                Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => return Err(Error::Again),
-                Err(_) => return Err(Error::Unspecified),
-            }
+        if !can_receive() {
+            return Err(Error::Again);
         }
+        LANDING.with_borrow_mut(|landing| {
+            landing.resize(landing.len().max(self.longest_read()), 0);
+            let landing = &mut landing[..self.longest_read()];
+            loop {
+                match rustix::io::read(&self.descriptor, &mut *landing) {
+                    // The other end of a socket is gone.
+                    Ok(0) => return Err(Error::Unspecified),
+                    // It filled the buffer, so its end may be missing: not a frame of this link.
+                    Ok(len) if len == landing.len() => {}
+                    Ok(len) => {
+                        if let Some((bytes, offload)) = self.unwrap(&landing[..len]) {
+                            let limit = BUFFERS - RESERVED;
+                            let mut frame = self.lend(bytes.len(), limit).ok_or(Error::Again)?;
+                            frame.set_len(bytes.len());
+                            frame.copy_from_slice(bytes);
+                            frame.offload = offload;
+                            return Ok(frame);
+                        }
+                    }
+                    Err(Errno::INTR) => {}
+                    Err(Errno::AGAIN) => return Err(Error::Again),
+                    Err(_) => return Err(Error::Unspecified),
+                }
+            }
+        })
+    }
+
+    /// The frame in what was read, which is nothing where its header does not fit it.
+    fn unwrap<'a>(&self, bytes: &'a [u8]) -> Option<(&'a [u8], Offload)> {
+        if self.vnet.is_none() {
+            return Some((bytes, Offload::default()));
+        }
+        let (header, frame) = bytes.split_first_chunk()?;
+        let offload = vnet::decode(header, frame)?;
+        (!frame.is_empty()).then_some((frame, offload))
+    }
+
+    /// Lends a buffer for a frame of `len` bytes or whatever the link carries, whichever is longer.
+    fn lend(&self, len: usize, limit: usize) -> Option<Frame> {
+        lend(len.max(usize::from(self.mtu) + OVERHEAD), limit)
     }
 
     pub(crate) fn reserve(&self, len: usize) -> Result<Frame, Error> {
-        if len > self.max_frame() {
+        let info = self.info();
+        if len > info.max_frame {
             return Err(Error::Invalid);
         }
-        let mut frame = lend(self.buffer_size(), BUFFERS).ok_or(Error::Again)?;
+        let mut frame = self.lend(len, BUFFERS).ok_or(Error::Again)?;
         frame.set_len(len);
         Ok(frame)
     }
 
-    pub(crate) fn send(&self, frame: &Frame) -> Result<(), Error> {
-        let plain = !matches!(frame.offload.checksum, Checksum::Partial { .. })
-            && frame.offload.segmentation.is_none();
-        if frame.is_empty() || frame.len() > self.max_frame() || !plain {
+    pub(crate) fn send(&self, frame: &Frame, tail: [&[u8]; 2]) -> Result<(), Error> {
+        let info = self.info();
+        let len = frame.len() + tail[0].len() + tail[1].len();
+        let longest = match frame.offload.segmentation {
+            Some(_) => info.max_frame,
+            None => info.longest_on_wire(),
+        };
+        if frame.is_empty() || len > longest || !info.offload.include(&frame.offload) {
             return Err(Error::Invalid);
         }
+        let header = vnet::encode(&frame.offload, frame);
+        let header = match self.vnet {
+            Some(_) => &header[..],
+            None => &[],
+        };
+        let parts = [header, frame, tail[0], tail[1]].map(IoSlice::new);
         // A queue that is full, or a link that is down, loses the frame as a wire would.
-        let _ = rustix::io::write(&self.descriptor, frame);
+        let _ = rustix::io::writev(&self.descriptor, &parts);
         Ok(())
     }
 }
@@ -140,6 +203,7 @@ mod tests {
             descriptor: ours.into(),
             mac: [2, 0, 0, 0, 0, 1],
             mtu: 1500,
+            vnet: None,
         };
         (nic, theirs)
     }
@@ -150,7 +214,7 @@ mod tests {
         let (nic, theirs) = wire();
         let mut frame = nic.reserve(60).unwrap();
         frame.fill(7);
-        nic.send(&frame).unwrap();
+        nic.send(&frame, [&[]; 2]).unwrap();
         let mut buffer = [0; 2000];
         assert_eq!(theirs.recv(&mut buffer).unwrap(), 60);
         assert_eq!(buffer[..60], [7; 60]);
@@ -161,10 +225,16 @@ mod tests {
         assert_eq!(nic.receive().unwrap()[..], [2; 1514]);
 
         frame.set_len(0);
-        assert_eq!(nic.send(&frame), Err(Error::Invalid));
+        assert_eq!(nic.send(&frame, [&[]; 2]), Err(Error::Invalid));
         frame.set_len(1515);
-        assert_eq!(nic.send(&frame), Err(Error::Invalid));
+        assert_eq!(nic.send(&frame, [&[]; 2]), Err(Error::Invalid));
         assert_eq!(nic.reserve(1515).unwrap_err(), Error::Invalid);
+        frame.set_len(2);
+        nic.send(&frame, [b"ab", b"c"]).unwrap();
+        assert_eq!(theirs.recv(&mut buffer).unwrap(), 5);
+        assert_eq!(buffer[..5], [7, 7, b'a', b'b', b'c']);
+        let refused = nic.send(&frame, [&[0; 1513], b""]);
+        assert_eq!(refused, Err(Error::Invalid));
         drop(frame);
 
         let kept: Vec<Frame> = std::iter::from_fn(|| nic.reserve(60).ok()).collect();

@@ -7,8 +7,11 @@ use std::{
     ffi::{OsString, c_char, c_int},
 };
 
-use fata_abi::{manifest::Manifest, platform};
-use fata_tender::{attach, options::Options};
+use fata_abi::{manifest::Manifest, platform, spt::large_buffers};
+use fata_tender::{
+    attach::{self, Wants},
+    options::{DEFAULT_MEMORY, Options},
+};
 
 use crate::{command_line, machine, machine::Machine, memory, report};
 
@@ -44,10 +47,20 @@ fn prepare(words: impl Iterator<Item = OsString>) -> Result<Machine, fata_tender
     let attached = if command_line::asks_for_help(&words) {
         Vec::new()
     } else {
-        attach::attach(&mut manifest, &options)?
+        attach::attach(&mut manifest, &options, wants(&options))?
     };
     Machine::new(command_line::join(&words), attached)
         .map_err(|error| fata_tender::Error::new(format!("cannot wait for devices: {error}")))
+}
+
+/// What this platform and the stack above it make of frames beyond plain ones.
+fn wants(options: &Options) -> Wants {
+    let memory = options.memory.unwrap_or(DEFAULT_MEMORY);
+    Wants {
+        vnet: true,
+        large: large_buffers(memory) > 0,
+        large_udp: false,
+    }
 }
 
 #[cfg(test)]

@@ -22,10 +22,36 @@ extern crate std;
 mod address;
 mod checksum;
 mod config;
+mod device;
+mod dhcp;
+mod driver;
+mod engine;
 mod error;
 mod ip;
 mod link;
 mod packet;
+mod ping;
+mod port;
+mod raw;
+mod responder;
+mod stack;
 mod tcp;
+#[cfg(test)]
+mod tests;
+mod udp;
 
+pub use address::{Address, IpPrefix, Ipv4Prefix, Ipv6Prefix, NotAPrefix, Prefix};
+pub use config::{Config, CongestionControl, Ipv4, Ipv6, TcpConfig, UdpConfig};
+pub use device::StackArguments;
 pub use error::Error;
+pub use raw::{EthernetSocket, IpSocket};
+pub use stack::{Local, Stack};
+pub use tcp::{
+    accept::{Incoming, TcpListener},
+    connection::{Info, Keepalive, TcpCounters},
+    stream::{ReadHalf, TcpStream, WriteHalf},
+};
+pub use udp::{
+    Meta, UdpCounters,
+    socket::{Responder, UdpSocket},
+};

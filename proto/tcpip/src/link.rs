@@ -6,9 +6,13 @@
 //! handles that programs hold stay free of type parameters. `port.rs` implements all three traits
 //! over a [`fata_device::Net`].
 
+use alloc::vec::Vec;
 use core::ops::Range;
 
-use fata_device::{NetInfo, net::Offload};
+use fata_device::{
+    NetInfo,
+    net::{Checksum, Offload},
+};
 
 /// Where frames are sent.
 pub(crate) trait Link {
@@ -34,10 +38,28 @@ pub(crate) trait Received {
     fn keep(&mut self) -> Option<Slot>;
 }
 
+/// A packet put together from fragments, or sent by this stack to itself.
+impl Received for Vec<u8> {
+    fn bytes(&self) -> &[u8] {
+        self
+    }
+
+    fn offload(&self) -> Offload {
+        Offload {
+            checksum: Checksum::Verified,
+            segmentation: None,
+        }
+    }
+
+    fn keep(&mut self) -> Option<Slot> {
+        None
+    }
+}
+
 /// Received frames that connections have not passed on yet.
 pub(crate) trait Shelf {
     /// The bytes of a kept frame.
-    fn with(&self, slot: Slot, read: &mut dyn FnMut(&[u8]));
+    fn with(&self, slot: &Slot, read: &mut dyn FnMut(&[u8]));
 
     /// Gives a kept frame back to the device.
     fn release(&self, slot: Slot);

@@ -211,7 +211,7 @@ impl Platform for Mock {
         Err(Error::Invalid)
     }
 
-    fn net_send(_: Handle, _: Frame) -> Result<(), Error> {
+    fn net_send(_: Handle, _: Frame, _: [&[u8]; 2]) -> Result<(), Error> {
         Err(Error::Invalid)
     }
 

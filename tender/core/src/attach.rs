@@ -28,9 +28,33 @@ pub struct Attached {
     pub descriptor: OwnedFd,
     /// What the device is like.
     pub properties: Properties,
+    /// Set where a [virtio-net header](fata_abi::net::vnet) stands before each frame, both ways.
+    pub vnet: Option<Vnet>,
 }
 
-/// Connects every device of `manifest`, in the order of the manifest.
+/// What a tap does that has a virtio-net header before each frame, beside completing checksums and
+/// cutting TCP, which it does for everybody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Vnet {
+    /// It cuts UDP.
+    pub udp: bool,
+    /// It may hand in frames larger than the MTU.
+    pub large: bool,
+}
+
+/// What the guest can make use of. The default is what Solo5's guests can: plain frames.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wants {
+    /// A virtio-net header before each frame of a tap.
+    pub vnet: bool,
+    /// With [`vnet`](Self::vnet): frames larger than the MTU, which stand for several TCP segments.
+    pub large: bool,
+    /// With [`large`](Self::large): those that stand for several datagrams too.
+    pub large_udp: bool,
+}
+
+/// Connects every device of `manifest`, in the order of the manifest, for a guest that can make use
+/// of what `wants` says.
 ///
 /// With a user-mode network this forks, so it must be called before there are other threads and
 /// before anything is opened that the network's process should not inherit.
@@ -41,9 +65,10 @@ pub struct Attached {
 pub fn attach<B: AsRef<[u8]> + AsMut<[u8]>>(
     manifest: &mut Manifest<B>,
     options: &Options,
+    wants: Wants,
 ) -> Result<Vec<Attached>, Error> {
     check_names(manifest, options)?;
-    let mut attached = connect(manifest, options)?;
+    let mut attached = connect(manifest, options, wants)?;
     attached.sort_by_key(|device| device.index);
     for device in &attached {
         let attachment = Attachment {
@@ -55,12 +80,23 @@ pub fn attach<B: AsRef<[u8]> + AsMut<[u8]>>(
     Ok(attached)
 }
 
+/// Opens the existing tap interface `interface` for plain Ethernet frames, without blocking: what a
+/// device without offloads gets.
+///
+/// # Errors
+///
+/// There is no such interface, it is down or taken, or the host refuses.
+pub fn plain_tap(interface: &str) -> Result<OwnedFd, Error> {
+    Ok(tap::open("service", interface, Wants::default())?.0)
+}
+
 /// Connects all devices, whose names have been checked. Descriptors of the caller come first, before
 /// anything that is opened here could have their numbers; then user-mode networks, whose processes
 /// so do not inherit what is opened for other devices.
 fn connect<B: AsRef<[u8]>>(
     manifest: &Manifest<B>,
     options: &Options,
+    wants: Wants,
 ) -> Result<Vec<Attached>, Error> {
     let mut attached = Vec::new();
     let mut nets: Vec<_> = options.nets.iter().collect();
@@ -70,10 +106,13 @@ fn connect<B: AsRef<[u8]>>(
         NetSource::Tap(_) => 2,
     });
     for Named { name, value } in nets {
-        let (descriptor, mtu) = match value {
-            NetSource::Tap(interface) => tap::open(name, interface)?,
-            NetSource::Descriptor(number) => tap::adopt(name, *number)?,
-            NetSource::User(config) => user::start(name, config)?,
+        let (descriptor, mtu, vnet) = match value {
+            NetSource::Tap(interface) => tap::open(name, interface, wants)?,
+            NetSource::Descriptor(number) => tap::adopt(name, *number, wants)?,
+            NetSource::User(config) => {
+                let (socket, mtu) = user::start(name, config)?;
+                (socket, mtu, None)
+            }
         };
         let mac = match find(&options.macs, name) {
             Some(&mac) => mac,
@@ -83,6 +122,7 @@ fn connect<B: AsRef<[u8]>>(
             index: index_of(manifest, name),
             descriptor,
             properties: Properties::Net { mac, mtu },
+            vnet,
         });
     }
     for Named { name, value } in &options.blocks {
@@ -96,6 +136,7 @@ fn connect<B: AsRef<[u8]>>(
                 capacity,
                 block_size,
             },
+            vnet: None,
         });
     }
     Ok(attached)

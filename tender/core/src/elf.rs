@@ -27,6 +27,9 @@ use crate::Error;
 pub const PAGE_SIZE: u64 = 4096;
 /// Program headers at most; images have about ten.
 const MAX_HEADERS: u16 = 128;
+/// What the address of an [`Offer`] is a multiple of. Images may have one from when it had no word
+/// of 8 bytes; it is written as bytes.
+const FIRST_ALIGNMENT: u64 = 4;
 /// Addresses stay below this, so that sums of them cannot overflow.
 const MAX_ADDRESS: u64 = 1 << 46;
 
@@ -107,10 +110,28 @@ pub struct Image {
     pub segments: Vec<Segment>,
     /// Its manifest.
     pub manifest: Manifest<Vec<u8>>,
-    /// Address of its zeroed [`Offer`], within a writable segment, if it has one.
-    pub offer: Option<u64>,
+    /// Where its zeroed [`Offer`] is, within a writable segment, if it has one.
+    pub offer: Option<OfferPlace>,
     /// End of everything that it will use without asking.
     used: u64,
+}
+
+/// The place for an offer in an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OfferPlace {
+    /// Its address.
+    pub address: u64,
+    /// Its bytes, [`Offer::FIRST_SIZE`] at least; a tender may know of fewer or more.
+    pub size: u16,
+    /// What the image wants: bits of [`fata_abi::spt`] that begin with `WANT_`.
+    pub wants: u16,
+}
+
+impl OfferPlace {
+    /// Whether there is room for all of the offer that this tender knows of.
+    pub const fn is_whole(&self) -> bool {
+        self.size as usize >= size_of::<Offer>()
+    }
 }
 
 /// A segment with content in the file.
@@ -193,11 +214,12 @@ pub fn parse<S: Source + ?Sized>(source: &S, abi: Abi) -> Result<Image, ElfError
     if !executable.any(|segment| inside(header.entry, segment)) {
         return Err(ElfError::Entry(header.entry));
     }
-    if let Some(address) = notes.offer {
-        let last = address.saturating_add(size_of::<Offer>() as u64 - 1);
+    if let Some(OfferPlace { address, size, .. }) = notes.offer {
+        let long_enough = usize::from(size) >= Offer::FIRST_SIZE;
+        let last = address.saturating_add(u64::from(size).saturating_sub(1));
         let mut writable = segments.iter().filter(|segment| segment.write);
-        let aligned = address.is_multiple_of(align_of::<Offer>() as u64);
-        if !aligned || !writable.any(|s| inside(address, s) && inside(last, s)) {
+        let aligned = address.is_multiple_of(FIRST_ALIGNMENT);
+        if !long_enough || !aligned || !writable.any(|s| inside(address, s) && inside(last, s)) {
             return Err(ElfError::Offer(address));
         }
     }

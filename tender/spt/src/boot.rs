@@ -12,11 +12,15 @@ use std::{
 use fata_abi::{
     manifest::Properties,
     spt::{
-        BOOT_INFO, BootInfo, COMMAND_LINE_SIZE, OFFER_EDGE, OFFER_FLUSH, OFFER_GUARD, OFFER_SEED,
-        OFFER_TRANSFER, Offer,
+        BOOT_INFO, BootInfo, COMMAND_LINE_SIZE, OFFER_EDGE, OFFER_FLUSH, OFFER_GATHER, OFFER_GUARD,
+        OFFER_SEED, OFFER_TRANSFER, OFFER_VNET, Offer,
     },
 };
-use fata_tender::{Error, elf::Image};
+use fata_tender::{
+    Error,
+    attach::{Attached, Vnet},
+    elf::Image,
+};
 use rustix::rand::GetRandomFlags;
 
 use crate::{Waiting, memory::GuestMemory};
@@ -65,18 +69,38 @@ fn command_line(arguments: &[OsString]) -> Result<Vec<u8>, Error> {
 }
 
 /// Fills in the offer of an image that wants one.
-pub(crate) fn offer(memory: &mut GuestMemory, image: &Image) -> Result<(), Error> {
-    let Some(address) = image.offer else {
+pub(crate) fn offer(
+    memory: &mut GuestMemory,
+    image: &Image,
+    attached: &[Attached],
+) -> Result<(), Error> {
+    let Some(place) = image.offer else {
         return Ok(());
     };
-    let features = OFFER_SEED | OFFER_GUARD | OFFER_TRANSFER | OFFER_FLUSH | OFFER_EDGE;
-    let mut bytes = [0; size_of::<Offer>()];
-    bytes[..4].copy_from_slice(&features.to_le_bytes());
-    bytes[4..8].copy_from_slice(&MAX_TRANSFER.to_le_bytes());
-    let seed = rustix::rand::getrandom(&mut bytes[8..], GetRandomFlags::empty());
+    let mut features = OFFER_SEED | OFFER_GUARD | OFFER_TRANSFER | OFFER_FLUSH | OFFER_EDGE;
+    if place.is_whole() {
+        features |= OFFER_GATHER | OFFER_VNET;
+    }
+    let mut seed = [0; 64];
     // Up to 256 bytes come whole or not at all.
-    seed.map_err(|error| Error::new(format!("cannot get random bytes: {error}")))?;
-    put(memory, address, &bytes);
+    rustix::rand::getrandom(&mut seed, GetRandomFlags::empty())
+        .map_err(|error| Error::new(format!("cannot get random bytes: {error}")))?;
+    let set = |member: fn(&Vnet) -> bool| {
+        let members = attached
+            .iter()
+            .filter(|d| d.vnet.as_ref().is_some_and(member));
+        members.fold(0u64, |set, device| set | 1 << device.index)
+    };
+    let mut bytes = Vec::with_capacity(size_of::<Offer>());
+    bytes.extend(features.to_le_bytes());
+    bytes.extend(MAX_TRANSFER.to_le_bytes());
+    bytes.extend(seed);
+    for devices in [set(|_| true), set(|vnet| vnet.udp), set(|vnet| vnet.large)] {
+        bytes.extend(devices.to_le_bytes());
+    }
+    // An older image has no place for what came later, a newer one for more, which stays zero.
+    bytes.truncate(place.size.into());
+    put(memory, place.address, &bytes);
     Ok(())
 }
 

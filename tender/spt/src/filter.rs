@@ -18,7 +18,7 @@ pub mod bpf;
 
 use fata_abi::{
     manifest::{Attachment, Properties},
-    spt::MEMORY_BASE,
+    spt::{GATHER_PARTS, MEMORY_BASE},
 };
 
 use crate::{
@@ -44,6 +44,8 @@ pub struct Input {
     pub devices: Vec<Attachment>,
     /// Whether the image wants the offer, and so knows of what goes beyond Solo5's ABI.
     pub offered: bool,
+    /// Whether that image knows of frames that are sent in parts.
+    pub gather: bool,
     /// Where the guest's memory ends.
     pub memory: u64,
 }
@@ -84,6 +86,9 @@ pub fn rules(input: &Input) -> Vec<Rule> {
     for device in &input.devices {
         if let Properties::Net { .. } = device.properties {
             rules.extend(network(device.fd));
+            if input.gather {
+                rules.push(gather(device.fd));
+            }
         }
     }
     rules.extend(common(input));
@@ -110,9 +115,10 @@ pub fn rules(input: &Input) -> Vec<Rule> {
 }
 
 /// Which calls come first in the filter: those made for every packet, block or wait.
-const ORDER: [u32; 11] = [
+const ORDER: [u32; 12] = [
     number::READ,
     number::WRITE,
+    number::WRITEV,
     number::EPOLL_PWAIT,
     number::PREAD64,
     number::PWRITE64,
@@ -164,6 +170,15 @@ fn network(fd: i32) -> [Rule; 2] {
         rule(number::READ, &[Equal(0, fd)], "receive a frame"),
         rule(number::WRITE, &[Equal(0, fd)], "send a frame"),
     ]
+}
+
+/// So few parts that what the kernel copies of their list stays on its stack.
+fn gather(fd: i32) -> Rule {
+    rule(
+        number::WRITEV,
+        &[Equal(0, descriptor(fd)), AtMost(2, GATHER_PARTS as u64)],
+        "send a frame from where its parts lie: what it means, headers, payload",
+    )
 }
 
 /// One block within the device, so that a file can neither be read nor grown beyond its end.

@@ -29,12 +29,12 @@ use std::{
 use fata_abi::{
     manifest::{Manifest, Properties},
     note::Target,
-    spt::{ABI_VERSION, EPOLL_TIMER},
+    spt::{ABI_VERSION, EPOLL_TIMER, WANT_LARGE, WANT_LARGE_UDP, large_buffers},
 };
 use fata_tender::{
     Error,
-    attach::{self, Attached},
-    elf::{self, Abi, Image},
+    attach::{self, Attached, Wants},
+    elf::{self, Abi, Image, OfferPlace},
     options::{Command, DEFAULT_MEMORY, HELP, NetSource, Run},
 };
 use rustix::{
@@ -103,7 +103,8 @@ fn start(run: &Run) -> Result<Never, Error> {
     image
         .check_fits(size)
         .map_err(|error| error.about(&run.image))?;
-    let attached = attach::attach(&mut image.manifest, &run.options)?;
+    let wants = wants(&image, size);
+    let attached = attach::attach(&mut image.manifest, &run.options, wants)?;
     let has_child = run
         .options
         .nets
@@ -117,7 +118,7 @@ fn start(run: &Run) -> Result<Never, Error> {
     drop(source);
     let waiting = Waiting::new(&attached, image.offer.is_some())?;
     let free = boot::write(&mut memory, &image, &waiting, &run.arguments)?;
-    boot::offer(&mut memory, &image)?;
+    boot::offer(&mut memory, &image, &attached)?;
     memory.protect(&image)?;
 
     let filter = filter::compile(&filter_input(&image, &waiting, &attached, size));
@@ -126,6 +127,19 @@ fn start(run: &Run) -> Result<Never, Error> {
     let departure = depart::prepare(&mut memory, &filter, image.entry, free)?;
     sandbox::enter(kept.collect(), has_child)?;
     depart::depart(departure)
+}
+
+/// What the image makes of frames beyond plain ones: what its note says, and its memory has room for.
+fn wants(image: &Image, memory: u64) -> Wants {
+    let Some(offer) = image.offer.filter(OfferPlace::is_whole) else {
+        return Wants::default();
+    };
+    let room = large_buffers(memory) > 0;
+    Wants {
+        vnet: true,
+        large: room && offer.wants & WANT_LARGE != 0,
+        large_udp: room && offer.wants & WANT_LARGE_UDP != 0,
+    }
 }
 
 /// What the guest waits with.
@@ -174,6 +188,7 @@ fn filter_input(
             .filter_map(|device| manifest.attachment(device.index))
             .collect(),
         offered: image.offer.is_some(),
+        gather: image.offer.is_some_and(|offer| offer.is_whole()),
         memory,
     }
 }

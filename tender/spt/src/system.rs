@@ -15,6 +15,7 @@ pub(crate) mod number {
     pub(crate) const RT_SIGACTION: u32 = 13;
     pub(crate) const PREAD64: u32 = 17;
     pub(crate) const PWRITE64: u32 = 18;
+    pub(crate) const WRITEV: u32 = 20;
     pub(crate) const FDATASYNC: u32 = 75;
     pub(crate) const PERSONALITY: u32 = 135;
     pub(crate) const PRCTL: u32 = 157;

@@ -8,7 +8,7 @@ use std::{
         fd::OwnedFd,
         unix::{fs::MetadataExt, net::UnixDatagram, process::ExitStatusExt},
     },
-    process::{Child, Command, Stdio},
+    process::{Child, Command, Output, Stdio},
     time::{Duration, Instant},
 };
 
@@ -216,14 +216,9 @@ fn terminate_reaches_a_guest_that_waits() {
     assert_eq!(guest.0.wait().unwrap().signal(), Some(15));
 }
 
-#[test]
-fn frames_pass_through_a_descriptor_of_the_caller() {
-    let (ours, guests) = UnixDatagram::pair().unwrap();
-    // Reads a frame, and writes it back.
-    let read = with_descriptor(Code::new().syscall(0, &[0, DATA, 64]), DEVICE_FD);
-    let echo = with_descriptor(read.syscall(1, &[0, DATA, 5]), DEVICE_FD).exit_rax();
-    let image = Scratch::new(&echo.image().devices(&[NET]).bytes());
-    ours.send(b"hello").unwrap();
+/// Runs an image whose network device is a descriptor of the caller.
+fn adopted(image: &Assembly, descriptor: OwnedFd) -> Output {
+    let image = Scratch::new(&image.bytes());
     let mut shell = Command::new("sh");
     shell.args([
         "-c",
@@ -234,12 +229,50 @@ fn frames_pass_through_a_descriptor_of_the_caller() {
     shell
         .args(["--net:service=@7", "--mem=4"])
         .arg(image.path());
-    shell.stdin(Stdio::from(OwnedFd::from(guests)));
-    let output = shell.output().unwrap();
+    shell.stdin(Stdio::from(descriptor));
+    shell.output().unwrap()
+}
+
+#[test]
+fn frames_pass_through_a_descriptor_of_the_caller() {
+    let (ours, guests) = UnixDatagram::pair().unwrap();
+    // Reads a frame, and writes it back.
+    let read = with_descriptor(Code::new().syscall(0, &[0, DATA, 64]), DEVICE_FD);
+    let echo = with_descriptor(read.syscall(1, &[0, DATA, 5]), DEVICE_FD).exit_rax();
+    ours.send(b"hello").unwrap();
+    let output = adopted(&echo.image().devices(&[NET]), guests.into());
     assert_eq!(end(&output), End::Status(5), "{output:?}");
     let mut buffer = [0; 64];
     assert_eq!(ours.recv(&mut buffer).unwrap(), 5);
     assert_eq!(&buffer[..5], b"hello");
+}
+
+#[test]
+fn frames_in_parts_are_for_images_that_know_of_them() {
+    // The list of parts is in the text: 3 bytes of it, and none three times.
+    let sends = |remark: Option<u32>, count: u64| {
+        let (ours, guests) = UnixDatagram::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        let list = common::TEXT + 256;
+        let code = Code::new().syscall(20, &[0, list, count]);
+        let mut code = with_descriptor(code, DEVICE_FD).exit_rax();
+        code.0.resize(256, 0);
+        for word in [common::TEXT, 3].into_iter().chain([0; 8]) {
+            code.0.extend(u64::to_le_bytes(word));
+        }
+        let mut image = code.image().devices(&[NET]);
+        if let Some(remark) = remark {
+            image = image.offer_of(DATA, remark);
+        }
+        let output = adopted(&image, guests.into());
+        let sent = ours.recv(&mut [0; 64]).ok();
+        (end(&output), sent)
+    };
+    const SIGSYS: End = End::Signal(31);
+    assert_eq!(sends(Some(96), 4), (End::Status(3), Some(3)));
+    assert_eq!(sends(Some(96), 5), (SIGSYS, None), "more parts");
+    assert_eq!(sends(Some(0), 4), (SIGSYS, None), "an older image");
+    assert_eq!(sends(None, 4), (SIGSYS, None), "an image of Solo5");
 }
 
 #[test]

@@ -220,6 +220,18 @@ fn an_offer_is_filled_in_and_its_calls_are_allowed() {
     // Without the note, nothing is written.
     assert_eq!(run(&show.image(), &[], &[]).stdout, [0; 72]);
 
+    // As much of it as the image has a place for, and nothing behind.
+    let whole = |size: u32| {
+        let show = Code::new().syscall(1, &[1, DATA, 112]).exit(0);
+        let image = show.image().offer_of(DATA, size | 3 << 16);
+        run(&image, &[], &[]).stdout
+    };
+    for (size, features) in [(72, 31), (80, 31), (96, 127), (112, 127)] {
+        let offer = whole(size);
+        assert_eq!(offer[..4], [features, 0, 0, 0], "{size}");
+        assert_eq!(offer[72..], [0; 40], "no devices, and nothing unknown");
+    }
+
     let guard = |address, len, rights| {
         let code = Code::new().syscall(10, &[address, len, rights]).exit_rax();
         end(&offered(&code))

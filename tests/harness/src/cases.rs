@@ -13,10 +13,13 @@ use crate::{
 };
 
 mod block;
+mod dhcp;
 mod failing;
+mod http;
 mod malformed;
 mod network;
 mod program;
+mod services;
 
 /// A row.
 #[derive(Clone, Copy, Debug)]
@@ -144,8 +147,20 @@ pub const ALL: &[Case] = &[
     row("net", "net", network::one),
     row("net-two", "net-two", network::two),
     row("net-mtu", "net-mtu", network::mtu),
+    row("net-offload", "net-offload", network::offload),
+    row("net-offload-small", "net-offload", network::offload_small),
     row("net-user", "net-user", network::user),
+    row("transfer", "transfer", network::transfer),
+    row("net-dhcp", "net-user", dhcp::client),
+    row("net-names", "net-names", dhcp::names),
     row("dns", "dns", network::dns),
+    row("www", "www", http::www),
+    row("www-odd", "www", http::odd),
+    row("http-fetch", "http-fetch", http::fetch),
+    row("dhcp-server", "dhcp-server", dhcp::server),
+    row("echo", "echo", services::echo),
+    row("iperf3", "iperf3", services::iperf3),
+    row("iperf3-smoltcp", "iperf3-smoltcp", services::iperf3_smoltcp),
     row("malformed", "hello", malformed::manifests),
     row("malformed-headers", "hello", malformed::headers),
     row("malformed-files", "hello", malformed::files),
@@ -166,7 +181,7 @@ mod tests {
             .filter(|entry| entry.path().join("Cargo.toml").is_file())
             .map(|entry| entry.file_name().into_string().unwrap())
             .collect();
-        let examples = ["dns"];
+        let examples = ["dns", "www", "http-fetch", "dhcp-server", "echo", "iperf3"];
         let rows = ALL.iter().map(|case| case.unikernel);
         let rows: BTreeSet<String> = rows
             .filter(|name| !examples.contains(name))

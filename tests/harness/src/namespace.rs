@@ -34,6 +34,19 @@ impl Namespace {
     ///
     /// A skip that names what this machine lacks.
     pub fn new() -> Result<Self, Ending> {
+        Self::make(None)
+    }
+
+    /// Makes one that a process in this one can enter, also without root.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn beside(&self) -> Result<Self, Ending> {
+        Self::make(Some(self))
+    }
+
+    fn make(neighbour: Option<&Self>) -> Result<Self, Ending> {
         for program in ["unshare", "nsenter", "ip", "ping"] {
             if workspace::on_path(program).is_none() {
                 return Err(Ending::Skipped(format!("`{program}` is not installed")));
@@ -43,14 +56,16 @@ impl Namespace {
             return Err(Ending::Skipped("no `/dev/net/tun` for taps".to_owned()));
         }
         let root = is_root();
-        let mut command = Command::new("unshare");
-        command.arg("--net");
-        if !root {
-            command.args(["--user", "--map-root-user"]);
+        let mut words = neighbour.map(Self::prefix).unwrap_or_default();
+        words.extend(["unshare".into(), "--net".into()]);
+        if !root && neighbour.is_none() {
+            words.extend(["--user".into(), "--map-root-user".into()]);
         }
         // `cat` ends with its input, which is ours.
+        words.push("cat".into());
+        let mut command = Command::new(&words[0]);
         command
-            .arg("cat")
+            .args(&words[1..])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null());
@@ -97,6 +112,62 @@ impl Namespace {
         self.ip(&format!("link set {name} mtu {mtu} up"))
     }
 
+    /// Adds a switch with taps in it, which have no address here: hosts are behind them.
+    ///
+    /// # Errors
+    ///
+    /// A skip if there can be none here.
+    pub fn bridge(&self, name: &str, taps: &[&str]) -> Result<(), Ending> {
+        // Nobody here speaks, not even to find neighbours.
+        self.shell("echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6")?;
+        let made = self.run(&format!(
+            "ip link add {name} type bridge stp_state 0 mcast_snooping 0"
+        ))?;
+        if made.exits(0).is_err() {
+            return Err(Ending::Skipped(format!(
+                "cannot make a bridge: {}",
+                made.output.trim()
+            )));
+        }
+        for tap in taps {
+            self.ip(&format!("tuntap add {tap} mode tap"))?;
+            self.ip(&format!("link set {tap} master {name} up"))?;
+        }
+        self.ip(&format!("link set {name} up"))
+    }
+
+    /// Adds an address to an interface, for use at once.
+    ///
+    /// # Errors
+    ///
+    /// If that is refused.
+    pub fn address(&self, interface: &str, address: &str) -> Result<(), Ending> {
+        self.ip(&format!("address add {address} dev {interface} nodad"))
+    }
+
+    /// Says how many frames wait in an interface that is not read.
+    ///
+    /// # Errors
+    ///
+    /// If that is refused.
+    pub fn queue(&self, interface: &str, frames: u32) -> Result<(), Ending> {
+        self.ip(&format!("link set {interface} txqueuelen {frames}"))
+    }
+
+    /// Deletes an interface.
+    ///
+    /// # Errors
+    ///
+    /// If there is none of that name.
+    pub fn delete(&self, interface: &str) -> Result<(), Ending> {
+        self.ip(&format!("link delete {interface}"))
+    }
+
+    /// Where a process in a [`beside`](Self::beside) one, or root, finds it.
+    pub fn path(&self) -> String {
+        format!("/proc/{}/ns/net", self.holder.id())
+    }
+
     /// Adds a cable to `other`, with an address at either end.
     ///
     /// # Errors
@@ -115,6 +186,14 @@ impl Namespace {
 
     fn ip(&self, words: &str) -> Result<(), Ending> {
         self.run(&format!("ip {words}"))?.exits(0)
+    }
+
+    fn shell(&self, script: &str) -> Result<(), Ending> {
+        let mut words = self.prefix();
+        words.extend(["sh".into(), "-c".into(), script.into()]);
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]);
+        Running::start(command, LIMIT)?.wait()?.exits(0)
     }
 
     /// Runs a command line, split at spaces, in the namespace.

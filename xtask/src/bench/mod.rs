@@ -6,8 +6,16 @@
 //! One file a subject; each is named on the command line by its file.
 
 mod build;
+mod bulk;
+mod connections;
 mod dns;
+mod goodput;
+mod http;
+mod idle;
 mod images;
+mod inside;
+mod lab;
+mod latency;
 mod memory;
 mod query;
 mod size;
@@ -27,6 +35,12 @@ const SUBJECTS: &[Subject] = &[
     ("memory", memory::measure),
     ("start", start::measure),
     ("dns", dns::measure),
+    ("goodput", goodput::measure),
+    ("bulk", bulk::measure),
+    ("latency", latency::measure),
+    ("http", http::measure),
+    ("connections", connections::measure),
+    ("idle", idle::measure),
     ("rebuild", build::rebuild),
     ("clone", build::fresh_clone),
 ];
@@ -35,6 +49,10 @@ const SUBJECTS: &[Subject] = &[
 const UNLESS_NAMED: &[&str] = &["clone"];
 
 pub(crate) fn run(names: &[String]) -> Result<()> {
+    let words: Vec<&str> = names.iter().map(String::as_str).collect();
+    if let ["--inside", role @ ..] = words.as_slice() {
+        return inside::run(role);
+    }
     if names.iter().any(|name| name == "--list") {
         for (name, _) in SUBJECTS {
             println!("{name}");

@@ -43,6 +43,15 @@ impl Row {
         }
     }
 
+    /// Says between which figures the measurements lay, ours and the peer's.
+    pub(super) fn within(mut self, ours: [f64; 2], peer: [f64; 2]) -> Self {
+        let [least, most] = ours;
+        self.measured += &format!(" ({least:.1} to {most:.1})");
+        let [least, most] = peer;
+        self.peer += &format!(" ({least:.1} to {most:.1})");
+        self
+    }
+
     /// What could not be measured here, and why.
     pub(super) fn unmeasured(what: &str, why: &str) -> Self {
         Self {

@@ -17,6 +17,7 @@ pub async fn flow<A: Flow, B: Flow>(mut a: A, mut b: B) {
     bytes_cross(&mut b, &mut a).await;
     empty_buffers_do_not_wait(&mut a).await;
     a_dropped_read_loses_nothing(&mut a, &mut b).await;
+    readable_takes_nothing(&mut a, &mut b).await;
     much_crosses(&mut a, &mut b).await;
     much_crosses(&mut b, &mut a).await;
     directions_end_one_by_one(&mut a, &mut b).await;
@@ -46,6 +47,16 @@ async fn a_dropped_read_loses_nothing<A: Flow, B: Flow>(a: &mut A, b: &mut B) {
     ok(a.flush().await);
     assert!(b.read_exact(&mut bytes).await.is_ok());
     assert_eq!(&bytes, b"late");
+}
+
+async fn readable_takes_nothing<A: Flow, B: Flow>(a: &mut A, b: &mut B) {
+    let mut bytes = [0; 5];
+    ok(a.write_all(b"there").await);
+    ok(a.flush().await);
+    ok(b.readable().await);
+    ok(b.readable().await);
+    assert!(b.read_exact(&mut bytes).await.is_ok());
+    assert_eq!(&bytes, b"there", "asking takes nothing");
 }
 
 /// More than any buffer on the way holds, so that both sides wait at times.
@@ -84,6 +95,7 @@ async fn directions_end_one_by_one<A: Flow, B: Flow>(a: &mut A, b: &mut B) {
     assert_eq!(&bytes[..10], b"last words");
     assert_eq!(ok(b.read(&mut bytes).await), 0, "then comes the end");
     assert_eq!(ok(b.read(&mut bytes).await), 0, "and stays");
+    ok(b.readable().await);
     let refused = a.write(b"more").await.err().map(|error| error.kind());
     assert_eq!(
         refused,

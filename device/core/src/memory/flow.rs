@@ -83,6 +83,14 @@ impl Pipe {
         Poll::Ready(Ok(len))
     }
 
+    fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ErrorKind>> {
+        if self.bytes.is_empty() && self.state == State::Open {
+            self.reader = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        Poll::Ready(Ok(()))
+    }
+
     fn poll_write(&mut self, cx: &mut Context<'_>, from: &[u8]) -> Poll<Result<usize, ErrorKind>> {
         match self.state {
             State::Reset => return Poll::Ready(Err(ErrorKind::ConnectionReset)),
@@ -135,6 +143,10 @@ impl Flow for FlowEnd {
         self.flush().await?;
         self.outgoing.borrow_mut().end(State::Ended);
         Ok(())
+    }
+
+    async fn readable(&mut self) -> Result<(), ErrorKind> {
+        poll_fn(|cx| self.incoming.borrow_mut().poll_readable(cx)).await
     }
 }
 

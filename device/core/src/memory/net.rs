@@ -9,7 +9,7 @@ use core::{
     task::{Context, Poll, Waker},
 };
 
-use crate::net::{self, Capabilities, Net, NetError, NetInfo, Offload};
+use crate::net::{self, Capabilities, LONGEST_FRAME, Net, NetError, NetInfo, Offload};
 
 /// Two cards; what one sends the other receives, unchanged and in order, offload included.
 ///
@@ -36,6 +36,23 @@ pub fn plain_info(last: u8) -> NetInfo {
         mtu: 1500,
         max_frame: 1514,
         offload: Capabilities::default(),
+    }
+}
+
+/// A card that is left checksums and segmentation, gathers, and receives large frames: large ones
+/// cross a link whole. The address is that of [`plain_info`].
+pub fn offload_info(last: u8) -> NetInfo {
+    NetInfo {
+        max_frame: LONGEST_FRAME,
+        offload: Capabilities {
+            checksum: true,
+            tcp4: true,
+            tcp6: true,
+            udp: true,
+            receive_large: true,
+            gather: true,
+        },
+        ..plain_info(last)
     }
 }
 
@@ -125,8 +142,24 @@ impl Net for Nic {
 
     fn send(&mut self, mut frame: Frame) -> Result<(), NetError> {
         net::check(&self.info, frame.len, frame.offload)?;
+        self.deliver(&mut frame, [&[]; 2]);
+        Ok(())
+    }
+
+    fn send_gather(&mut self, mut frame: Frame, tail: [&[u8]; 2]) -> Result<(), NetError> {
+        net::check_gather(&self.info, frame.len, tail, frame.offload)?;
+        self.deliver(&mut frame, tail);
+        Ok(())
+    }
+
+    fn flush(&mut self) {}
+}
+
+impl Nic {
+    fn deliver(&mut self, frame: &mut Frame, tail: [&[u8]; 2]) {
         let mut bytes = mem::take(&mut frame.bytes);
         bytes.truncate(frame.len);
+        tail.iter().for_each(|part| bytes.extend_from_slice(part));
         let receiver = {
             let mut peer = self.peer.borrow_mut();
             if peer.inbox.len() < peer.buffers {
@@ -135,10 +168,7 @@ impl Net for Nic {
             peer.receiver.take()
         };
         receiver.into_iter().for_each(Waker::wake);
-        Ok(())
     }
-
-    fn flush(&mut self) {}
 }
 
 impl net::Frame for Frame {

@@ -32,6 +32,12 @@ impl Random {
         Self(seed)
     }
 
+    /// Numbers for frames received and for frames sent, which have nothing to do with each other:
+    /// what happens in one direction does not depend on what passes in the other.
+    pub(super) const fn pair(seed: u64) -> [Self; 2] {
+        [Self(seed), Self(!seed)]
+    }
+
     /// Any number.
     pub fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -47,9 +53,54 @@ impl Random {
         range.start() + high as u64
     }
 
+    /// Bytes without end, those of one number after the other.
+    pub fn bytes(mut self) -> impl Iterator<Item = u8> {
+        core::iter::repeat_with(move || self.number().to_le_bytes()).flatten()
+    }
+
     /// Whether `chance` comes true this time.
     pub fn happens(&mut self, chance: Chance) -> bool {
         self.within(0..=999_999) < u64::from(chance.per_million)
+    }
+}
+
+/// What comes true by chance, and how often it did.
+pub(super) struct Dice {
+    chance: Chance,
+    random: Random,
+    times: u64,
+}
+
+impl Dice {
+    /// Dice for frames received and for frames sent.
+    pub(super) const fn pair(chance: Chance, seed: u64) -> [Self; 2] {
+        let [received, sent] = Random::pair(seed);
+        [Self::new(chance, received), Self::new(chance, sent)]
+    }
+
+    const fn new(chance: Chance, random: Random) -> Self {
+        Self {
+            chance,
+            random,
+            times: 0,
+        }
+    }
+
+    /// Whether it comes true this time.
+    pub(super) fn fall(&mut self) -> bool {
+        let happens = self.random.happens(self.chance);
+        self.times += u64::from(happens);
+        happens
+    }
+
+    /// A number in `range`, for what comes true.
+    pub(super) fn within(&mut self, range: RangeInclusive<u64>) -> u64 {
+        self.random.within(range)
+    }
+
+    /// How often it came true.
+    pub(super) const fn times(&self) -> u64 {
+        self.times
     }
 }
 
@@ -63,6 +114,8 @@ mod tests {
         let mut random = Random::new(1_234_567);
         assert_eq!(random.number(), 6_457_827_717_110_365_317);
         assert_eq!(random.number(), 3_203_168_211_198_807_973);
+        let bytes = Random::new(1_234_567).bytes().skip(8).take(8);
+        assert!(bytes.eq(3_203_168_211_198_807_973_u64.to_le_bytes()));
     }
 
     #[test]

@@ -3,15 +3,15 @@
 
 use core::task::{Context, Poll, Waker, ready};
 
-use super::{Chance, Random};
-use crate::net::{Frame, Net, NetError, NetInfo};
+use super::{Chance, Dice};
+use crate::net::{self, Frame, Net, NetError, NetInfo};
 
 /// Doubles frames; the second follows the first at once. A frame stays single when the device has
 /// no buffer left for another.
 pub struct Duplicate<N: Net> {
     net: N,
-    chance: Chance,
-    random: Random,
+    received: Dice,
+    sent: Dice,
     /// The second of a pair whose first was received last.
     second: Option<N::Frame>,
     /// Who waits for a buffer: asking for one here must not make the device forget.
@@ -21,20 +21,28 @@ pub struct Duplicate<N: Net> {
 impl<N: Net> Duplicate<N> {
     /// Doubles frames of `net` by `chance`.
     pub fn new(net: N, chance: Chance, seed: u64) -> Self {
+        let [received, sent] = Dice::pair(chance, seed);
         Self {
             net,
-            chance,
-            random: Random::new(seed),
+            received,
+            sent,
             second: None,
             reserver: Waker::noop().clone(),
         }
     }
 
-    /// Another frame like `frame`, if it is its turn.
+    /// The device below.
+    pub const fn inner(&self) -> &N {
+        &self.net
+    }
+
+    /// How many frames were to be doubled, in both directions.
+    pub const fn times(&self) -> u64 {
+        self.received.times() + self.sent.times()
+    }
+
+    /// Another frame like `frame`.
     fn double(&mut self, frame: &N::Frame) -> Option<N::Frame> {
-        if !self.random.happens(self.chance) {
-            return None;
-        }
         let mut cx = Context::from_waker(&self.reserver);
         let Poll::Ready(Ok(mut copy)) = self.net.poll_reserve(&mut cx, frame.len()) else {
             return None;
@@ -49,7 +57,7 @@ impl<N: Net> Net for Duplicate<N> {
     type Frame = N::Frame;
 
     fn info(&self) -> NetInfo {
-        self.net.info()
+        net::without_gather(self.net.info())
     }
 
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<N::Frame, NetError>> {
@@ -57,7 +65,9 @@ impl<N: Net> Net for Duplicate<N> {
             return Poll::Ready(Ok(frame));
         }
         let frame = ready!(self.net.poll_receive(cx))?;
-        self.second = self.double(&frame);
+        if self.received.fall() {
+            self.second = self.double(&frame);
+        }
         Poll::Ready(Ok(frame))
     }
 
@@ -74,7 +84,7 @@ impl<N: Net> Net for Duplicate<N> {
     }
 
     fn send(&mut self, frame: N::Frame) -> Result<(), NetError> {
-        let second = self.double(&frame);
+        let second = self.sent.fall().then(|| self.double(&frame)).flatten();
         self.net.send(frame)?;
         second.map_or(Ok(()), |frame| self.net.send(frame))
     }

@@ -1,61 +1,29 @@
 // SPDX-License-Identifier: ISC
 //! Frames that never arrive.
 
-use core::task::{Context, Poll, ready};
-
-use super::{Chance, Random};
-use crate::net::{self, Frame, Net, NetError, NetInfo};
+use super::{Chance, Dice, Effect, Filter};
+use crate::net::Frame;
 
 /// Loses frames, each by itself.
-pub struct Loss<N> {
-    net: N,
-    chance: Chance,
-    random: Random,
-}
+pub type Loss<N> = Filter<N, Lose>;
+
+/// The effect of [`Loss`].
+pub struct Lose(Dice);
 
 impl<N> Loss<N> {
     /// Loses frames of `net` by `chance`.
     pub const fn new(net: N, chance: Chance, seed: u64) -> Self {
-        Self {
-            net,
-            chance,
-            random: Random::new(seed),
-        }
+        let [received, sent] = Dice::pair(chance, seed);
+        Self::with(net, Lose(received), Lose(sent))
     }
 }
 
-impl<N: Net> Net for Loss<N> {
-    type Frame = N::Frame;
-
-    fn info(&self) -> NetInfo {
-        self.net.info()
+impl Effect for Lose {
+    fn pass<F: Frame>(&mut self, frame: F) -> Option<F> {
+        (!self.0.fall()).then_some(frame)
     }
 
-    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<N::Frame, NetError>> {
-        loop {
-            let frame = ready!(self.net.poll_receive(cx))?;
-            if !self.random.happens(self.chance) {
-                return Poll::Ready(Ok(frame));
-            }
-        }
-    }
-
-    fn poll_reserve(
-        &mut self,
-        cx: &mut Context<'_>,
-        len: usize,
-    ) -> Poll<Result<N::Frame, NetError>> {
-        self.net.poll_reserve(cx, len)
-    }
-
-    fn send(&mut self, frame: N::Frame) -> Result<(), NetError> {
-        if self.random.happens(self.chance) {
-            return net::check(&self.net.info(), frame.len(), frame.offload());
-        }
-        self.net.send(frame)
-    }
-
-    fn flush(&mut self) {
-        self.net.flush();
+    fn times(&self) -> u64 {
+        self.0.times()
     }
 }

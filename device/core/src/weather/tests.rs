@@ -11,6 +11,7 @@ use crate::{
     Block, BlockError, Buffer, Net, NetExt,
     conformance::{self, block_on},
     memory::{Disk, ManualClock, Nic, link, plain_info},
+    net::{Checksum, Frame, Offload},
 };
 
 const MS: u64 = 1_000_000;
@@ -52,6 +53,9 @@ fn good_weather_changes_nothing() {
     let a = Loss::new(a, never, 1);
     let a = Duplicate::new(a, never, 2);
     let a = Truncate::new(a, never, 3);
+    let a = Corrupt::new(a, never, 6);
+    let a = Burst::new(a, spells(0, 100), 7);
+    let a = Rate::new(a, clock.clone(), u64::MAX, u64::MAX);
     let a = Delay::new(a, clock.clone(), 0..=0, 4);
     let a = Reorder::new(a, clock.clone(), never, MS, 5);
     let mut a = Trace::new(a, clock, |_: &[u8]| {});
@@ -72,6 +76,138 @@ fn loss_follows_from_the_seed_and_works_both_ways() {
     }
     assert_eq!(lossy(7), (out.clone(), back));
     assert_ne!(lossy(8).0, out);
+}
+
+#[test]
+fn one_direction_does_not_depend_on_the_other() {
+    let (a, mut b) = wire();
+    let mut a = Loss::new(a, Chance::percent(20), 7);
+    let quiet = cross(&mut a, &mut b);
+    let (c, mut d) = wire();
+    let mut c = Loss::new(c, Chance::percent(20), 7);
+    cross(&mut d, &mut c);
+    assert_eq!(cross(&mut c, &mut d), quiet);
+    assert_eq!(a.times(), 256 - quiet.len() as u64);
+}
+
+fn spells(begin: u32, end: u32) -> Bursts {
+    Bursts {
+        begin: Chance::percent(begin),
+        end: Chance::percent(end),
+        lost: Chance::percent(100),
+    }
+}
+
+#[test]
+fn bursts_lose_many_in_a_row() {
+    let bursty = |seed| {
+        let (a, mut b) = wire();
+        let mut a = Burst::new(a, spells(2, 20), seed);
+        let arrived = cross(&mut a, &mut b);
+        assert_eq!(a.times(), 256 - arrived.len() as u64);
+        arrived
+    };
+    let arrived = bursty(4);
+    let gaps: Vec<u8> = arrived.windows(2).map(|w| w[1] - w[0]).collect();
+    let holes = gaps.iter().filter(|&&gap| gap > 1).count();
+    let lost = 256 - arrived.len();
+    assert!(
+        holes > 0 && lost > 2 * holes,
+        "{lost} lost in {holes} holes"
+    );
+    assert_eq!(bursty(4), arrived);
+    assert_ne!(bursty(5), arrived);
+}
+
+/// Sends a frame of zeroes through `net` and returns it as it arrives.
+fn through<A: Net, B: Net>(net: &mut A, peer: &mut B, len: usize, offload: Offload) -> B::Frame {
+    block_on(async {
+        let mut frame = net.reserve(len).await.unwrap();
+        frame.fill(0);
+        frame.set_offload(offload);
+        net.send(frame).unwrap();
+        net.flush();
+        peer.receive().await.unwrap()
+    })
+}
+
+#[test]
+fn corruption_turns_one_bit_anywhere() {
+    let (a, mut b) = wire();
+    let mut a = Corrupt::new(a, Chance::percent(100), 5);
+    let mut places = Vec::new();
+    for _ in 0..400 {
+        let frame = through(&mut a, &mut b, 1000, Offload::default());
+        let ones: u32 = frame.iter().map(|byte| byte.count_ones()).sum();
+        assert_eq!(ones, 1);
+        places.extend(frame.iter().position(|&byte| byte != 0));
+    }
+    let headers = places.iter().filter(|&&place| place < 64).count();
+    assert!((150..250).contains(&headers), "{headers} in headers");
+    assert!(places.iter().any(|&place| place < 14) && places.iter().any(|&place| place > 900));
+    assert_eq!(a.times(), 400);
+    // The shortest frame has a bit too.
+    assert_ne!(through(&mut a, &mut b, 1, Offload::default())[0], 0);
+}
+
+#[test]
+fn corruption_comes_after_the_checksum() {
+    let mut info = plain_info(1);
+    info.offload.checksum = true;
+    let (a, mut b) = link([info, info], 64);
+    let mut a = Corrupt::new(a, Chance::percent(100), 5);
+    for _ in 0..100 {
+        let partial = Offload {
+            checksum: Checksum::Partial {
+                start: 34,
+                offset: 16,
+            },
+            segmentation: None,
+        };
+        let frame = through(&mut a, &mut b, 75, partial);
+        assert_eq!(frame.offload(), Offload::default());
+        let words = frame[34..].chunks(2);
+        let sum: u32 = words
+            .map(|w| u32::from(w[0]) << 8 | u32::from(*w.get(1).unwrap_or(&0)))
+            .sum();
+        let folded = (sum >> 16) + (sum & 0xffff);
+        let behind = frame[..34].iter().all(|&byte| byte == 0);
+        assert_eq!(folded == 0xffff, !behind, "seen where it is summed");
+    }
+}
+
+#[test]
+fn a_rate_spaces_frames_and_drops_what_the_queue_cannot_hold() {
+    let clock = ManualClock::default();
+    let (a, mut b) = wire();
+    // 60 bytes in 48 microseconds; the queue holds ten.
+    let mut a = Rate::new(a, clock.clone(), 10_000_000, 600);
+    block_on(async {
+        for n in 0..20 {
+            let mut frame = a.reserve(60).await.unwrap();
+            frame[0] = n;
+            a.send(frame).unwrap();
+        }
+    });
+    assert_eq!(a.times(), 10);
+    let mut arrived = Vec::new();
+    for step in 1..=10 {
+        a.flush();
+        assert!(drain(&mut b).is_empty(), "before its time");
+        clock.advance(48_000);
+        a.flush();
+        arrived.extend(drain(&mut b));
+        assert_eq!(arrived.len(), step);
+    }
+    assert_eq!(arrived, (0..10).collect::<Vec<u8>>());
+    // Idle again: it starts afresh, and takes what is longer than the queue.
+    clock.advance(MS);
+    let mut narrow = Rate::new(a, clock.clone(), 10_000_000, 10);
+    block_on(async {
+        let frame = narrow.reserve(60).await.unwrap();
+        narrow.send(frame).unwrap();
+    });
+    assert_eq!(narrow.times(), 0);
 }
 
 #[test]
@@ -136,6 +272,29 @@ fn delay_keeps_the_order_and_the_time() {
         clock.advance(MS);
     }
     assert_eq!(arrived, (0..20).collect::<Vec<u8>>());
+}
+
+#[test]
+fn jitter_reorders_where_it_may() {
+    let clock = ManualClock::default();
+    let (a, mut b) = wire();
+    let mut a = Delay::unordered(a, clock.clone(), 5 * MS..=10 * MS, 9);
+    block_on(async {
+        for n in 0..50 {
+            let mut frame = a.reserve(60).await.unwrap();
+            frame[0] = n;
+            a.send(frame).unwrap();
+        }
+    });
+    clock.advance(5 * MS - 1);
+    a.flush();
+    assert!(drain(&mut b).is_empty(), "arrived too early");
+    clock.advance(5 * MS + 1);
+    a.flush();
+    let mut arrived = drain(&mut b);
+    assert!(!arrived.is_sorted());
+    arrived.sort_unstable();
+    assert_eq!(arrived, (0..50).collect::<Vec<u8>>(), "none is lost");
 }
 
 #[test]

@@ -60,7 +60,7 @@ impl<N: Net, C: Clock, S: FnMut(&[u8])> Net for Trace<N, C, S> {
     type Frame = N::Frame;
 
     fn info(&self) -> NetInfo {
-        self.net.info()
+        net::without_gather(self.net.info())
     }
 
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<N::Frame, NetError>> {

@@ -295,7 +295,10 @@ impl Platform for Test {
             mac: [2, 0, 0, 0, 0, card as u8],
             mtu: 1500,
             max_frame: 1514,
-            offload: Capabilities::default(),
+            offload: Capabilities {
+                gather: true,
+                ..Capabilities::default()
+            },
         })
     }
 
@@ -320,9 +323,10 @@ impl Platform for Test {
         })
     }
 
-    fn net_send(handle: Handle, frame: Frame) -> Result<(), Error> {
+    fn net_send(handle: Handle, frame: Frame, tail: [&[u8]; 2]) -> Result<(), Error> {
         let other = 1 - card(handle)?;
-        with(|state| state.inboxes[other].push_back(frame.to_vec()));
+        let bytes = [&frame, tail[0], tail[1]].concat();
+        with(|state| state.inboxes[other].push_back(bytes));
         Ok(())
     }
 

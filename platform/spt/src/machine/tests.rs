@@ -109,7 +109,7 @@ fn an_image_without_devices_gives_up_no_memory() {
         stack_inside: true,
     };
     assert_eq!(machine.memory.get(), expected);
-    assert!(machine.pool.take().is_none());
+    assert!(machine.pool.take(false).is_none());
     assert!(machine.net(Handle::new(1).unwrap()).is_err());
 }
 
@@ -132,7 +132,11 @@ fn devices_are_found_by_their_handle() {
     assert_eq!(machine.block(net).err(), Some(Error::Invalid));
     assert_eq!(machine.net(unattached).err(), Some(Error::Invalid));
     let taken = machine.memory.get().start - (memory + PAGE);
-    assert!((Pool::bytes_for(1500)..Pool::bytes_for(1500) + 3 * PAGE).contains(&taken));
+    let pool = Sizes {
+        mtu: 1500,
+        large: 0,
+    };
+    assert!((pool.bytes()..pool.bytes() + 3 * PAGE).contains(&taken));
     assert_eq!(machine.blocks.complete(block), Err(Error::Again));
 }
 
@@ -141,7 +145,7 @@ fn offers_are_used_as_they_are_made() {
     let mut offer = Offer {
         features: OFFER_SEED | OFFER_TRANSFER | OFFER_FLUSH,
         max_transfer: 65536 + 100,
-        seed: [0; 64],
+        ..Offer::NOTHING
     };
     offer
         .seed
@@ -297,11 +301,53 @@ fn frames_that_found_no_buffer_are_told_of_when_there_is_one() {
     machine.net_open(net).unwrap();
     theirs.send(&[1; 60]).unwrap();
     assert_eq!(machine.wait(u64::MAX), HandleSet(1 << 1));
-    let kept: Vec<Frame> = core::iter::from_fn(|| machine.pool.take_to_receive()).collect();
+    let kept: Vec<Frame> = core::iter::from_fn(|| machine.pool.take_to_receive(false)).collect();
     assert_eq!(receive(machine), Err(Error::Again));
     assert_eq!(machine.wait(0), HandleSet::EMPTY);
     core::mem::forget(kept);
     machine.pool.give_back(0);
     assert_eq!(machine.wait(u64::MAX), HandleSet(1 << 1));
     assert_eq!(receive(machine).unwrap(), [1; 60]);
+}
+
+#[test]
+fn devices_do_what_is_offered_for_each() {
+    let manifest = manifest_with(&[NET, NET, NET, BLOCK]);
+    let mut offer = Offer {
+        features: OFFER_VNET | OFFER_GATHER,
+        vnet: 0b0110,
+        vnet_udp: 0b0100,
+        // The third has no header, so it cannot say what is large.
+        vnet_large: 0b1010,
+        ..Offer::NOTHING
+    };
+    let info = |offer: &Offer, index| {
+        let (machine, _) = start(manifest, b"", offer);
+        machine.net(Handle::new(index).unwrap()).unwrap().info()
+    };
+    let [first, second, third] = [1, 2, 3].map(|index| info(&offer, index));
+    let tcp = Capabilities {
+        checksum: true,
+        tcp4: true,
+        tcp6: true,
+        gather: true,
+        ..Capabilities::default()
+    };
+    let large = Capabilities {
+        receive_large: true,
+        ..tcp
+    };
+    assert_eq!((first.offload, first.max_frame), (large, 65549));
+    let udp = Capabilities { udp: true, ..tcp };
+    assert_eq!((second.offload, second.max_frame), (udp, 65549));
+    let gather = Capabilities {
+        gather: true,
+        ..Capabilities::default()
+    };
+    assert_eq!((third.offload, third.max_frame), (gather, 1514));
+    // A tender that does not let headers be written has none.
+    offer.features = OFFER_VNET;
+    assert_eq!(info(&offer, 1).offload, Capabilities::default());
+    offer.features = 0;
+    assert_eq!(info(&offer, 2).offload, Capabilities::default());
 }

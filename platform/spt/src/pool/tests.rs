@@ -12,11 +12,16 @@ thread_local! {
 
 /// A pool for links with this MTU, ready for use.
 pub(crate) fn pool(mtu: u16) -> &'static Pool {
-    let memory = vec![0u8; Pool::bytes_for(mtu)].leak();
+    pool_of(Sizes { mtu, large: 0 })
+}
+
+/// A pool of these sizes, ready for use.
+pub(crate) fn pool_of(sizes: Sizes) -> &'static Pool {
+    let memory = vec![0u8; sizes.bytes()].leak();
     let pool = POOL.with(|pool| *pool);
     // SAFETY: the memory is leaked for this pool, and the first thing that happens to it.
     unsafe {
-        pool.init(memory.as_mut_ptr(), mtu, |token| {
+        pool.init(memory.as_mut_ptr(), sizes, |token| {
             POOL.with(|pool| pool.give_back(token))
         })
     };
@@ -25,15 +30,15 @@ pub(crate) fn pool(mtu: u16) -> &'static Pool {
 
 #[test]
 fn a_pool_without_memory_lends_nothing() {
-    assert!(Pool::new().take().is_none());
-    assert!(Pool::new().take_to_receive().is_none());
+    assert!(Pool::new().take(false).is_none());
+    assert!(Pool::new().take_to_receive(true).is_none());
 }
 
 #[test]
 fn buffers_are_apart_and_come_back() {
     let pool = pool(1500);
     for _ in 0..2 {
-        let mut frames: Vec<Frame> = core::iter::from_fn(|| pool.take()).collect();
+        let mut frames: Vec<Frame> = core::iter::from_fn(|| pool.take(false)).collect();
         assert_eq!(frames.len(), BUFFERS);
         let starts: HashSet<usize> = frames.iter().map(|frame| frame.as_ptr().addr()).collect();
         assert_eq!(starts.len(), BUFFERS);
@@ -53,18 +58,65 @@ fn buffers_are_apart_and_come_back() {
 #[test]
 fn receiving_leaves_buffers_to_answer_with() {
     let pool = pool(1500);
-    let received: Vec<Frame> = core::iter::from_fn(|| pool.take_to_receive()).collect();
+    let received: Vec<Frame> = core::iter::from_fn(|| pool.take_to_receive(false)).collect();
     assert_eq!(received.len(), BUFFERS - RESERVED as usize);
-    let answers: Vec<Frame> = core::iter::from_fn(|| pool.take()).collect();
+    let answers: Vec<Frame> = core::iter::from_fn(|| pool.take(false)).collect();
     assert_eq!(answers.len(), RESERVED as usize);
     drop(received);
-    assert!(pool.take_to_receive().is_some());
+    assert!(pool.take_to_receive(false).is_some());
 }
 
 #[test]
 fn the_buffer_used_last_is_lent_first() {
     let pool = pool(9000);
-    let first = pool.take().unwrap().as_ptr();
-    assert_eq!(pool.take().unwrap().as_ptr(), first);
-    assert!(pool.take().unwrap().capacity() > 9018);
+    let first = pool.take(false).unwrap().as_ptr();
+    assert_eq!(pool.take(false).unwrap().as_ptr(), first);
+    assert!(pool.take(false).unwrap().capacity() > 9018);
+}
+
+#[test]
+fn large_buffers_are_apart_from_small_ones() {
+    let pool = pool_of(Sizes {
+        mtu: 1500,
+        large: 5,
+    });
+    let mut frames: Vec<Frame> = core::iter::from_fn(|| pool.take(true)).collect();
+    assert_eq!(frames.len(), 5);
+    frames.extend(core::iter::from_fn(|| pool.take(false)));
+    assert_eq!(frames.len(), 5 + BUFFERS);
+    for (n, frame) in frames.iter_mut().enumerate() {
+        assert_eq!(frame.capacity() == LARGE_BUFFER, n < 5);
+        frame.fill(n as u8);
+    }
+    for (n, frame) in frames.iter().enumerate() {
+        assert!(
+            frame.iter().all(|&byte| byte == n as u8),
+            "buffer {n} was overwritten"
+        );
+    }
+    assert!(!pool.can_receive(true) && !pool.can_receive(false));
+    frames.clear();
+    assert!(pool.can_receive(true) && pool.can_receive(false));
+}
+
+#[test]
+fn what_is_small_leaves_its_large_buffer() {
+    let pool = pool_of(Sizes {
+        mtu: 1500,
+        large: 4,
+    });
+    let received = |len: usize| {
+        let mut frame = pool.take_to_receive(true).unwrap();
+        frame.set_len(len);
+        frame.fill(len as u8);
+        let frame = pool.fit(frame);
+        assert!(frame.len() == len && frame.iter().all(|&byte| byte == len as u8));
+        frame.capacity() == LARGE_BUFFER
+    };
+    assert!(!received(60) && !received(1514) && received(10_000));
+    // Where nobody gives back small ones, answers still can be sent.
+    let kept: Vec<Frame> = core::iter::from_fn(|| pool.take_to_receive(false)).collect();
+    assert!(received(60) && pool.take(false).is_some());
+    drop(kept);
+    assert!(!received(60));
 }

@@ -1,10 +1,46 @@
 // SPDX-License-Identifier: ISC
-//! The Internet layer.
+//! The Internet layer: IPv4 and IPv6 with what they need around them on an Ethernet.
+//!
+//! [`Ip`] takes in frames and gives out what the transports are to see; it takes packets from them
+//! and sends them to the right neighbour. ARP, neighbour discovery, router advertisements, duplicate
+//! addresses, ICMP, group membership and fragments are dealt with here, unseen from above. Sans-IO:
+//! frames go to a [`Link`](crate::link::Link), and the time comes in as an argument.
+//!
+//! Read `layer.rs` first, then `receive.rs` and `send.rs`; the other files are one mechanism each.
+//! RFC 1122 section 3 and RFC 8504 say what of all this a host has to do.
+//!
+//! Not here, on purpose: redirects are ignored (RFC 8504 section 5.4 allows it, and whoever shares
+//! the link could forge them), nothing is forwarded, and no source route is followed.
+
+mod arp;
+mod claim;
+mod cut;
+mod group;
+mod hop;
+mod icmp;
+mod icmp_error;
+mod igmp;
+mod layer;
+mod mld;
+mod ndp;
+mod neighbor;
+mod path_mtu;
+mod reassembly;
+mod receive;
+mod send;
+mod slaac;
+#[cfg(test)]
+mod tests;
 
 use alloc::vec::Vec;
 use core::{net::IpAddr, ops::Range};
 
 use fata_device::net::SegmentKind;
+
+pub(crate) use layer::Ip;
+
+/// A second in nanoseconds.
+const SECOND: u64 = 1_000_000_000;
 
 /// A transport packet that arrived for this stack, with its checksum found right.
 #[derive(Clone, Debug)]
@@ -62,7 +98,8 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) dont_fragment: bool,
     /// The transport header, its checksum field zero.
     pub(crate) header: &'a [u8],
-    /// Where in `header` the checksum goes, if it has one (over pseudo header, header and payload).
+    /// Where in `header` the checksum goes, if it has one: over pseudo header (not for ICMPv4),
+    /// header and payload.
     pub(crate) checksum_at: Option<u16>,
     pub(crate) payload: [&'a [u8]; 2],
     /// Cut by the device into packets with that much payload each.
@@ -111,4 +148,13 @@ pub(crate) struct EchoReply {
     pub(crate) source: IpAddr,
     pub(crate) ident: u16,
     pub(crate) sequence: u16,
+}
+
+/// Which part of this host a packet did not find ([`Ip::unreachable`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unreachable {
+    /// Nobody listens on the port.
+    Port,
+    /// Nothing here speaks the protocol.
+    Protocol,
 }

@@ -1,9 +1,568 @@
 // SPDX-License-Identifier: ISC
-//! TCP (RFC 9293).
+//! TCP (RFC 9293): all connections of a stack, and the handles that programs have to them.
+//!
+//! - [`connection`]: one connection, which knows nothing of addresses or of others; with
+//!   [`segment`], [`options`], [`seq`], [`buffer`] and [`congestion`].
+//! - [`table`], [`hash`]: which connection a segment is for. `demux` acts upon that.
+//! - [`listener`], [`syn_queue`], [`cookie`]: connections that peers begin. [`ports`]: those that
+//!   begin here. [`isn`]: the numbers that both begin with.
+//! - [`timers`], [`time_wait`]: connections that wait, and those that are over.
+//! - [`stream`], [`accept`]: what a program holds.
+//!
+//! Receiving only notes what is to be sent; [`Tcp::poll`], once after a batch, sends it. No step
+//! looks at more connections than those it is about, so that idle ones cost memory and nothing else.
 
+pub(crate) mod accept;
 pub(crate) mod buffer;
 pub(crate) mod congestion;
 pub(crate) mod connection;
+mod cookie;
+mod demux;
+mod handshake;
+mod hash;
+mod isn;
+mod listener;
 pub(crate) mod options;
+mod output;
+mod ports;
+mod reply;
 pub(crate) mod segment;
 pub(crate) mod seq;
+pub(crate) mod stream;
+
+mod syn_queue;
+mod table;
+mod time_wait;
+mod timers;
+
+use alloc::{boxed::Box, collections::VecDeque, rc::Rc, vec::Vec};
+use core::{
+    net::{IpAddr, SocketAddr},
+    task::Waker,
+    time::Duration,
+};
+
+pub(crate) use self::output::Progress;
+use self::{
+    buffer::Budget,
+    congestion::Algorithm,
+    connection::{Connection, Env, Keepalive, Setup, TcpCounters, Verdict},
+    hash::{Key, Purpose, Tuple},
+    listener::{ListenerId, Listeners},
+    output::Outbox,
+    ports::Ports,
+    reply::Limiter,
+    segment::HEADER_LEN,
+    seq::Seq,
+    syn_queue::{HalfOpen, SynQueue},
+    table::{Index, Place, Slab},
+    time_wait::{Ended, TimeWait},
+    timers::Timers,
+};
+use crate::{
+    config::{CongestionControl, TcpConfig},
+    error::Error,
+    ip::Ip,
+    link::Shelf,
+    stack::Local,
+};
+
+/// Bytes of memory that stand for one connection, where their number is limited: what an idle one
+/// takes, and a test sees to it.
+pub(crate) const CONNECTION_COST: usize = 1024;
+/// Connections in TIME-WAIT at most, if memory allows. A client that asks thousands of times a second
+/// through connections that the server ends is the only one to get there.
+const MOST_TIME_WAIT: usize = 32_768;
+/// Connections that end without a program at most; further ones are reset.
+const MOST_ORPHANS: usize = 4096;
+
+/// Probes for a sign of life, and milliseconds between them at most (RFC 9293, section 3.8.4).
+const KEEPALIVE_PROBES: u8 = 9;
+const KEEPALIVE_INTERVAL: u32 = 75_000;
+
+/// Name of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ConnectionId {
+    pub(crate) number: u32,
+    pub(crate) generation: u32,
+}
+
+/// A connection among others.
+struct Entry {
+    connection: Connection,
+    tuple: Tuple,
+    config: Rc<TcpConfig>,
+    generation: u32,
+    hash: u32,
+    /// When its timer fires; see [`Timers::arm`].
+    armed: u64,
+    /// Whether a program or an accept queue holds it.
+    held: bool,
+    /// Whether it is in the queue of those that want to send.
+    queued: bool,
+    /// Whether segments find it: until it is over.
+    indexed: bool,
+}
+
+/// All TCP connections of a stack.
+pub(crate) struct Tcp {
+    key: Key,
+    index: Index,
+    connections: Slab<Box<Entry>>,
+    listeners: Listeners,
+    half_open: SynQueue,
+    time_wait: TimeWait,
+    timers: Timers,
+    /// Connections that may have something to send; each is there once.
+    ready: VecDeque<u32>,
+    /// Segments that no connection sends, which leave first.
+    outbox: Outbox,
+    ports: Ports,
+    limiter: Limiter,
+    budget: Budget,
+    counters: TcpCounters,
+    orphans: usize,
+    /// Connections for which there was no room, and handshakes that were given to their peers.
+    refused: u64,
+    cookies: u64,
+    /// The peer that the Internet layer was told of last, and when.
+    confirmed: Option<(IpAddr, u64)>,
+    /// Most connections, and most in TIME-WAIT.
+    most: usize,
+    most_time_wait: usize,
+}
+
+impl Tcp {
+    /// No connections; `memory` bytes for the buffers of all.
+    pub(crate) fn new(memory: usize, random: fn() -> u64, now: u64) -> Self {
+        Self {
+            key: Key::new(random),
+            index: Index::default(),
+            connections: Slab::new(),
+            listeners: Listeners::default(),
+            half_open: SynQueue::new(),
+            time_wait: TimeWait::default(),
+            timers: Timers::default(),
+            ready: VecDeque::new(),
+            outbox: Outbox::default(),
+            ports: Ports::default(),
+            limiter: Limiter::new(now),
+            budget: Budget::new(memory),
+            counters: TcpCounters::default(),
+            orphans: 0,
+            refused: 0,
+            cookies: 0,
+            confirmed: None,
+            most: (memory / CONNECTION_COST).max(16),
+            // One sixteenth of the memory, as each takes some 80 bytes.
+            most_time_wait: (memory / 16 / 80).clamp(64, MOST_TIME_WAIT),
+        }
+    }
+
+    /// What happened so far.
+    pub(crate) fn counters(&self) -> &TcpCounters {
+        &self.counters
+    }
+
+    /// How many connections there are, how many handshakes under way, and how many in TIME-WAIT.
+    pub(crate) fn population(&self) -> (usize, usize, usize) {
+        let (half_open, time_wait) = (self.half_open.len(), self.time_wait.len());
+        (self.connections.len(), half_open, time_wait)
+    }
+
+    /// Listens on a port.
+    pub(crate) fn listen(&mut self, local: Local, config: &TcpConfig) -> Result<ListenerId, Error> {
+        self.listeners.add(local, Rc::new(*config))
+    }
+
+    /// Takes the next connection of a listener, and its peer; without one, `waker` is told of it.
+    pub(crate) fn accept(
+        &mut self,
+        listener: ListenerId,
+        waker: &Waker,
+    ) -> Option<(ConnectionId, SocketAddr)> {
+        let listener = self.listeners.get(listener)?;
+        let Some(id) = listener.ready.pop_front() else {
+            listener.wait(waker);
+            return None;
+        };
+        let entry = self.connections.get(id.number)?;
+        Some((id, entry.tuple.peer_addr()))
+    }
+
+    /// Closes a listener; connections that it has not handed out are reset.
+    pub(crate) fn close_listener(&mut self, id: ListenerId, shelf: &dyn Shelf, now: u64) {
+        let Some(listener) = self.listeners.remove(id) else {
+            return;
+        };
+        for id in listener.ready {
+            self.abort(id, shelf, now);
+            self.release(id, shelf, now);
+        }
+        // Their peers get a reset when they complete the handshake.
+        while let Some(number) = self.half_open.find(|half_open| half_open.listener == id) {
+            self.forget_half_open(number);
+        }
+    }
+
+    /// Begins a connection. It is established, or not, some time later.
+    pub(crate) fn connect(
+        &mut self,
+        ip: &Ip,
+        shelf: &dyn Shelf,
+        local: Local,
+        peer: SocketAddr,
+        config: &TcpConfig,
+        now: u64,
+    ) -> Result<ConnectionId, Error> {
+        let source = local.address.or_else(|| ip.source_for(peer.ip()));
+        let mut tuple = Tuple {
+            local: source.ok_or(Error::NetworkUnreachable)?,
+            peer: peer.ip(),
+            local_port: local.port,
+            peer_port: peer.port(),
+        };
+        let beyond = self.choose_port(&mut tuple, now)?;
+        let iss = isn::initial(&self.key, &tuple, now);
+        let setup = Setup {
+            ecn: config.ecn,
+            ..self.setup(
+                &tuple,
+                beyond.map_or(iss, |beyond| beyond.max(iss)),
+                config,
+                ip,
+            )
+        };
+        let config = Rc::new(*config);
+        let mut env = Env {
+            now,
+            config: &config,
+            budget: &mut self.budget,
+            counters: &mut self.counters,
+            shelf,
+        };
+        let mut connection = Connection::connect(setup, &mut env);
+        configure(&mut connection, &env);
+        let id = self
+            .add(connection, tuple, config)
+            .ok_or(Error::OutOfMemory)?;
+        let hash = self.hash(&tuple);
+        if !self.index.insert(hash, Place::Connection(id.number)) {
+            self.release(id, shelf, now);
+            return Err(Error::OutOfMemory);
+        }
+        if let Some(entry) = self.connections.get_mut(id.number) {
+            entry.indexed = true;
+        }
+        self.touch(id.number);
+        Ok(id)
+    }
+
+    /// Sees that the two ends are not in use, and chooses a port if that is left to us. Where they
+    /// are those of a connection in TIME-WAIT, that is forgotten, and the new one must begin with
+    /// the sequence number that is given, or a later one (RFC 6191).
+    fn choose_port(&mut self, tuple: &mut Tuple, now: u64) -> Result<Option<Seq>, Error> {
+        let Self {
+            key,
+            index,
+            connections,
+            half_open,
+            time_wait,
+            listeners,
+            ports,
+            ..
+        } = self;
+        let place = |tuple: &Tuple| {
+            let hash = key.hash(Purpose::Table, tuple, 0) as u32;
+            index.find(hash, |place| {
+                let other = match place {
+                    Place::Connection(at) => connections.get(at).map(|entry| &entry.tuple),
+                    Place::HalfOpen(at) => half_open.get(at).map(|half_open| &half_open.tuple),
+                    Place::TimeWait(at) => time_wait.get(at).map(|ended| &ended.tuple),
+                };
+                other == Some(tuple)
+            })
+        };
+        let reusable = |place| match place {
+            Place::TimeWait(at) => time_wait
+                .get(at)
+                .is_some_and(|ended| ended.may_be_reused(now)),
+            Place::Connection(_) | Place::HalfOpen(_) => false,
+        };
+        if tuple.local_port != 0 {
+            if !place(tuple).is_none_or(reusable) {
+                return Err(Error::AddrInUse);
+            }
+        } else {
+            let free =
+                |tuple: &Tuple| !listeners.has_port(tuple.local_port) && place(tuple).is_none();
+            let old = |tuple: &Tuple| place(tuple).is_some_and(reusable);
+            if !ports.choose(key, tuple, free) && !ports.choose(key, tuple, old) {
+                return Err(Error::AddrNotAvailable);
+            }
+        }
+        let Some(Place::TimeWait(number)) = place(tuple) else {
+            return Ok(None);
+        };
+        let hash = self.hash(tuple);
+        self.index.remove(hash, Place::TimeWait(number));
+        Ok(self.time_wait.remove(number).map(|ended| ended.beyond()))
+    }
+
+    /// Runs `f` on a connection that a program holds, and says what came of it and whether
+    /// [`poll`](Self::poll) is to be called.
+    pub(crate) fn with<R>(
+        &mut self,
+        id: ConnectionId,
+        shelf: &dyn Shelf,
+        now: u64,
+        f: impl FnOnce(&mut Connection, &mut Env<'_>) -> R,
+    ) -> Option<(R, bool)> {
+        let entry = self
+            .connections
+            .get_mut(id.number)
+            .filter(|entry| entry.generation == id.generation)?;
+        let mut env = Env {
+            now,
+            config: &entry.config,
+            budget: &mut self.budget,
+            counters: &mut self.counters,
+            shelf,
+        };
+        let result = f(&mut entry.connection, &mut env);
+        let before = self.timers.deadline().unwrap_or(u64::MAX);
+        self.touch(id.number);
+        let sooner = self.timers.deadline().unwrap_or(u64::MAX) < before;
+        Some((result, sooner || !self.ready.is_empty()))
+    }
+
+    /// The ends of a connection that a program holds.
+    pub(crate) fn ends(&self, id: ConnectionId) -> Option<(SocketAddr, SocketAddr)> {
+        let entry = self.connections.get(id.number)?;
+        Some((entry.tuple.local_addr(), entry.tuple.peer_addr()))
+    }
+
+    /// Breaks a connection that a program holds; it still has to be released.
+    pub(crate) fn abort(&mut self, id: ConnectionId, shelf: &dyn Shelf, now: u64) {
+        let reset = self.with(id, shelf, now, |connection, env| connection.abort(env));
+        if let Some((reset, _)) = reset {
+            self.settle(
+                id.number,
+                reset.map_or(Verdict::Closed, Verdict::Reset),
+                shelf,
+                now,
+            );
+        }
+    }
+
+    /// Takes a connection back from the program: it ends in order, by itself.
+    pub(crate) fn release(&mut self, id: ConnectionId, shelf: &dyn Shelf, now: u64) {
+        let Some(entry) = self.entry(id).filter(|entry| entry.held) else {
+            return;
+        };
+        entry.held = false;
+        if !entry.indexed {
+            return self.drop_entry(id.number, shelf, now);
+        }
+        self.orphans += 1;
+        if self.orphans > MOST_ORPHANS {
+            return self.abort(id, shelf, now);
+        }
+        if let Some((verdict, _)) =
+            self.with(id, shelf, now, |connection, env| connection.orphan(env))
+        {
+            self.settle(id.number, verdict, shelf, now);
+        }
+    }
+
+    /// Breaks the connections from addresses that are this stack's no more.
+    pub(crate) fn addresses_changed(&mut self, ip: &Ip, shelf: &dyn Shelf, now: u64) {
+        let numbers: Vec<u32> = self.connections.numbers().collect();
+        for number in numbers {
+            let Some(entry) = self.connections.get(number) else {
+                continue;
+            };
+            if entry.indexed && !ip.has(entry.tuple.local) {
+                let id = ConnectionId {
+                    number,
+                    generation: entry.generation,
+                };
+                self.with(id, shelf, now, |connection, env| {
+                    connection.fail(env, Error::ConnectionReset);
+                });
+                self.settle(number, Verdict::Closed, shelf, now);
+            }
+        }
+        let gone = |half_open: &HalfOpen| !ip.has(half_open.tuple.local);
+        while let Some(number) = self.half_open.find(gone) {
+            self.forget_half_open(number);
+        }
+    }
+
+    /// Draws the consequences of what a connection said, and sees that it is looked at again.
+    fn settle(&mut self, number: u32, verdict: Verdict, shelf: &dyn Shelf, now: u64) {
+        let Some(entry) = self.connections.get_mut(number) else {
+            return;
+        };
+        let (over, segment) = match &verdict {
+            Verdict::Nothing => (false, None),
+            Verdict::Reply(segment) => (false, Some(segment)),
+            Verdict::Reset(segment) => (true, Some(segment)),
+            Verdict::Closed | Verdict::TimeWait(_) => (true, None),
+        };
+        if let Some(segment) = segment {
+            self.outbox.push(&entry.tuple, segment);
+        }
+        if !over {
+            return self.touch(number);
+        }
+        let (hash, tuple, held) = (entry.hash, entry.tuple, entry.held);
+        if core::mem::take(&mut entry.indexed) {
+            self.index.remove(hash, Place::Connection(number));
+            if let Verdict::TimeWait(state) = verdict {
+                let ended = Ended::new(tuple, state, now);
+                if state.acknowledge {
+                    self.outbox.push(&tuple, &ended.acknowledgement(now));
+                }
+                self.remember(hash, ended, now);
+            }
+        }
+        if !held {
+            self.orphans -= 1;
+            self.drop_entry(number, shelf, now);
+        }
+    }
+
+    /// Puts a connection in TIME-WAIT, if there is memory for it.
+    fn remember(&mut self, hash: u32, ended: Ended, now: u64) {
+        if let Some(number) = self.time_wait.push(ended, now)
+            && !self.index.insert(hash, Place::TimeWait(number))
+        {
+            self.time_wait.remove(number);
+        }
+    }
+
+    fn forget_half_open(&mut self, number: u32) {
+        if let Some(half_open) = self.half_open.remove(number) {
+            let hash = self.hash(&half_open.tuple);
+            self.index.remove(hash, Place::HalfOpen(number));
+            if let Some(listener) = self.listeners.get(half_open.listener) {
+                listener.half_open -= 1;
+            }
+        }
+    }
+
+    /// Sees that a connection sends what it has, and is looked at when it wants to be.
+    fn touch(&mut self, number: u32) {
+        let Some(entry) = self
+            .connections
+            .get_mut(number)
+            .filter(|entry| entry.indexed)
+        else {
+            return;
+        };
+        let id = ConnectionId {
+            number,
+            generation: entry.generation,
+        };
+        self.timers
+            .arm(id, &mut entry.armed, entry.connection.deadline());
+        if !entry.queued && entry.connection.wants_to_send() {
+            entry.queued = true;
+            self.ready.push_back(number);
+        }
+    }
+
+    fn entry(&mut self, id: ConnectionId) -> Option<&mut Entry> {
+        let entry = self.connections.get_mut(id.number)?;
+        (entry.generation == id.generation).then_some(entry)
+    }
+
+    /// Adds a connection that somebody holds and that no segment finds yet.
+    fn add(
+        &mut self,
+        connection: Connection,
+        tuple: Tuple,
+        config: Rc<TcpConfig>,
+    ) -> Option<ConnectionId> {
+        let entry = Box::new(Entry {
+            hash: self.hash(&tuple),
+            connection,
+            tuple,
+            config,
+            generation: 0,
+            armed: u64::MAX,
+            held: true,
+            queued: false,
+            indexed: false,
+        });
+        let (number, generation) = self.connections.insert(entry)?;
+        self.connections.get_mut(number)?.generation = generation;
+        Some(ConnectionId { number, generation })
+    }
+
+    /// Gives back everything of a connection that is over and that nobody holds.
+    fn drop_entry(&mut self, number: u32, shelf: &dyn Shelf, now: u64) {
+        if let Some(mut entry) = self.connections.remove(number) {
+            entry.connection.discard(&mut Env {
+                now,
+                config: &entry.config,
+                budget: &mut self.budget,
+                counters: &mut self.counters,
+                shelf,
+            });
+        }
+    }
+
+    fn hash(&self, tuple: &Tuple) -> u32 {
+        self.key.hash(Purpose::Table, tuple, 0) as u32
+    }
+
+    /// What a connection between these ends begins with.
+    fn setup(&self, tuple: &Tuple, iss: Seq, config: &TcpConfig, ip: &Ip) -> Setup {
+        Setup {
+            local_port: tuple.local_port,
+            peer_port: tuple.peer_port,
+            iss,
+            mss: largest_segment(ip.mtu(tuple.peer), tuple.peer),
+            timestamp_offset: isn::timestamp_offset(&self.key, tuple),
+            ecn: false,
+            algorithm: match config.congestion {
+                CongestionControl::Cubic => Algorithm::Cubic,
+                CongestionControl::Reno => Algorithm::Reno,
+            },
+        }
+    }
+}
+
+/// Lets a connection behave as configured.
+fn configure(connection: &mut Connection, env: &Env<'_>) {
+    let config = env.config;
+    connection.set_nodelay(config.nodelay);
+    if config.keepalive.is_some() {
+        connection.set_keepalive(env, keepalive(config.keepalive));
+    }
+    connection.set_user_timeout(config.user_timeout.map_or(0, milliseconds));
+}
+
+/// Asks for a sign of life after so long a silence.
+fn keepalive(idle: Option<Duration>) -> Option<Keepalive> {
+    idle.map(milliseconds).map(|idle| Keepalive {
+        idle,
+        interval: idle.min(KEEPALIVE_INTERVAL),
+        probes: KEEPALIVE_PROBES,
+    })
+}
+
+fn milliseconds(duration: Duration) -> u32 {
+    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX).max(1)
+}
+
+/// Payload and options that fit in a packet (RFC 9293, section 3.7.1).
+fn largest_segment(mtu: u16, peer: IpAddr) -> u16 {
+    let ip = match peer {
+        IpAddr::V4(_) => 20,
+        IpAddr::V6(_) => 40,
+    };
+    mtu.saturating_sub(ip + HEADER_LEN as u16)
+}

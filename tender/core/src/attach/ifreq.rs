@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: ISC
-//! `ioctl`s on network interfaces: the four that taps need, over one structure.
+//! `ioctl`s on network interfaces: four that taps need, over one structure, and two on numbers.
 //!
 //! Facts: Linux `include/uapi/linux/if.h` (`struct ifreq`), `if_tun.h`, `sockios.h`; netdevice(7).
 
@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 
 use rustix::{
     io,
-    ioctl::{self, IntegerSetter, Opcode, Updater},
+    ioctl::{self, IntegerSetter, Opcode, Setter, Updater},
 };
 
 /// The interface is up.
@@ -25,6 +25,7 @@ const SIOCGIFFLAGS: Opcode = 0x8913;
 const SIOCGIFMTU: Opcode = 0x8921;
 const TUNSETIFF: Opcode = 0x4004_54ca;
 const TUNSETOFFLOAD: Opcode = 0x4004_54d0;
+const TUNSETVNETHDRSZ: Opcode = 0x4004_54d8;
 const TUNGETIFF: Opcode = 0x8004_54d2;
 
 /// Linux's `struct ifreq`: a name, and a union of which we use a short and an int.
@@ -87,12 +88,21 @@ pub(super) fn get_interface(tun: impl AsFd) -> io::Result<(String, u16)> {
     Ok((request.name(), request.flags()))
 }
 
-/// Makes the kernel hand out whole frames with complete checksums only, whatever an earlier owner
-/// of the interface asked for.
-pub(super) fn clear_offloads(tun: impl AsFd) -> io::Result<()> {
+/// Says what whoever reads from `tun` understands (`TUN_F_...`), whatever an earlier owner of the
+/// interface has said. Without any, the kernel hands out frames that the link could carry, with
+/// complete checksums.
+pub(super) fn set_offloads(tun: impl AsFd, offloads: usize) -> io::Result<()> {
     // SAFETY: TUNSETOFFLOAD takes its argument by value, an unsigned long.
-    let request = unsafe { IntegerSetter::<TUNSETOFFLOAD>::new_usize(0) };
+    let request = unsafe { IntegerSetter::<TUNSETOFFLOAD>::new_usize(offloads) };
     // SAFETY: as above; no memory is involved.
+    unsafe { ioctl::ioctl(tun, request) }
+}
+
+/// Says how long the header before each frame of `tun` is.
+pub(super) fn set_header_size(tun: impl AsFd, size: i32) -> io::Result<()> {
+    // SAFETY: TUNSETVNETHDRSZ reads an int.
+    let request = unsafe { Setter::<TUNSETVNETHDRSZ, i32>::new(size) };
+    // SAFETY: as above.
     unsafe { ioctl::ioctl(tun, request) }
 }
 

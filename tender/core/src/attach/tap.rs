@@ -1,26 +1,41 @@
 // SPDX-License-Identifier: ISC
 //! Network devices over a tap interface, by its name or by a descriptor that the caller opened.
 //!
-//! Either way the guest reads and writes whole Ethernet frames with nothing before them, without
-//! blocking. An interface is never created here: opening one by a name that does not exist would,
-//! so that is refused first. Facts: Linux `Documentation/networking/tuntap.rst`.
+//! Either way the guest reads and writes whole Ethernet frames, without blocking: with nothing before
+//! them, or with a virtio-net header ([`vnet`]) where the guest understands it. An interface is never
+//! created here: opening one by a name that does not exist would, so that is refused first. Facts:
+//! Linux `Documentation/networking/tuntap.rst`, `include/uapi/linux/if_tun.h`.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use fata_abi::net::vnet;
 use rustix::{
     fs::{Mode, OFlags},
     io::Errno,
     net::{AddressFamily, SocketFlags, SocketType, sockopt},
 };
 
-use super::ifreq::{self, IFF_NO_PI, IFF_RUNNING, IFF_TAP, IFF_UP, IFF_VNET_HDR};
+use super::{
+    Vnet, Wants,
+    ifreq::{self, IFF_NO_PI, IFF_RUNNING, IFF_TAP, IFF_UP, IFF_VNET_HDR},
+};
 use crate::Error;
 
 /// MTU of a network whose descriptor does not tell.
 const DEFAULT_MTU: u16 = 1500;
 
+// What a reader of a tap understands: checksums to complete, frames that stand for several TCP
+// segments, of which the first may have the flag CWR alone, and for several datagrams.
+const TUN_F_CSUM: usize = 0x01;
+const TUN_F_TSO: usize = 0x02 | 0x04;
+const TUN_F_TSO_ECN: usize = 0x08;
+const TUN_F_USO: usize = 0x20 | 0x40;
+
+/// A descriptor, the MTU of its network, and what comes with a header before its frames.
+type Opened = (OwnedFd, u16, Option<Vnet>);
+
 /// Opens the existing tap interface `interface` for the device `name`.
-pub(super) fn open(name: &str, interface: &str) -> Result<(OwnedFd, u16), Error> {
+pub(super) fn open(name: &str, interface: &str, wants: Wants) -> Result<Opened, Error> {
     let socket = control_socket()?;
     match ifreq::flags(&socket, interface) {
         Ok(flags) if flags & (IFF_UP | IFF_RUNNING) != 0 => {}
@@ -39,35 +54,67 @@ pub(super) fn open(name: &str, interface: &str) -> Result<(OwnedFd, u16), Error>
         Err(error) => return Err(failed("look at", interface, error)),
     }
     let tun = open_tun(name)?;
-    let found = ifreq::set_interface(&tun, interface, IFF_TAP | IFF_NO_PI)
+    let header = if wants.vnet { IFF_VNET_HDR } else { 0 };
+    let found = ifreq::set_interface(&tun, interface, IFF_TAP | IFF_NO_PI | header)
         .map_err(|error| refused(interface, error))?;
     if found != interface {
         return Err(Error::new(format!(
             "asked for the tap interface `{interface}` and got `{found}`"
         )));
     }
-    ifreq::clear_offloads(&tun).map_err(|error| failed("set up", interface, error))?;
+    let vnet = if wants.vnet {
+        set_vnet(&tun, wants).map(Some)
+    } else {
+        ifreq::set_offloads(&tun, 0).map(|()| None)
+    };
+    let vnet = vnet.map_err(|error| failed("set up", interface, error))?;
     let mtu = ifreq::mtu(&socket, interface)
         .map_err(|error| failed("read the MTU of", interface, error))?;
-    Ok((tun, mtu))
+    Ok((tun, mtu, vnet))
+}
+
+/// Makes the header before the frames of `tun` the one that guests know, and what may stand in it
+/// what this one wants.
+fn set_vnet(tun: &OwnedFd, wants: Wants) -> rustix::io::Result<Vnet> {
+    ifreq::set_header_size(tun, vnet::HEADER as i32)?;
+    // A kernel (before Linux 6.2) that cannot hand out datagrams put together cannot cut them either.
+    let udp = ifreq::set_offloads(tun, TUN_F_CSUM | TUN_F_USO).is_ok();
+    let mut offloads = TUN_F_CSUM;
+    if wants.large {
+        offloads |= TUN_F_TSO | TUN_F_TSO_ECN;
+    }
+    if wants.large && wants.large_udp && udp {
+        offloads |= TUN_F_USO;
+    }
+    ifreq::set_offloads(tun, offloads)?;
+    let large = wants.large;
+    Ok(Vnet { udp, large })
 }
 
 /// Takes descriptor `number`, which the caller opened, for the device `name`.
-pub(super) fn adopt(name: &str, number: i32) -> Result<(OwnedFd, u16), Error> {
+pub(super) fn adopt(name: &str, number: i32, wants: Wants) -> Result<Opened, Error> {
     let option = format!("--net:{name}=@{number}");
     let descriptor = duplicate(number).map_err(|_| {
         Error::new(format!("`{option}`: descriptor {number} is not open"))
             .hint("open it in the process that starts this one, without close-on-exec")
     })?;
-    let mtu = match ifreq::get_interface(&descriptor) {
+    let (mtu, vnet) = match ifreq::get_interface(&descriptor) {
         Ok((interface, flags)) => {
-            check_flags(&option, flags)?;
+            check_flags(&option, flags, wants)?;
+            let vnet = match flags & IFF_VNET_HDR {
+                0 => None,
+                _ => Some(set_vnet(&descriptor, wants).map_err(|error| {
+                    Error::new(format!("`{option}`: cannot set up offloads: {error}"))
+                        .hint("or open it without IFF_VNET_HDR")
+                })?),
+            };
             let socket = control_socket()?;
             // The interface may be in another network namespace, where its name means nothing here.
-            ifreq::mtu(&socket, &interface).unwrap_or(DEFAULT_MTU)
+            let mtu = ifreq::mtu(&socket, &interface).unwrap_or(DEFAULT_MTU);
+            (mtu, vnet)
         }
         Err(_) => match sockopt::socket_type(&descriptor) {
-            Ok(SocketType::SEQPACKET | SocketType::DGRAM | SocketType::RAW) => DEFAULT_MTU,
+            Ok(SocketType::SEQPACKET | SocketType::DGRAM | SocketType::RAW) => (DEFAULT_MTU, None),
             _ => {
                 return Err(Error::new(format!(
                     "`{option}`: descriptor {number} is neither a tap nor a socket that keeps \
@@ -83,21 +130,27 @@ pub(super) fn adopt(name: &str, number: i32) -> Result<(OwnedFd, u16), Error> {
         .and_then(|flags| rustix::fs::fcntl_setfl(&descriptor, flags | OFlags::NONBLOCK));
     flags
         .map_err(|error| Error::new(format!("`{option}`: cannot make it non-blocking: {error}")))?;
-    Ok((descriptor, mtu))
+    Ok((descriptor, mtu, vnet))
 }
 
-fn check_flags(option: &str, flags: u16) -> Result<(), Error> {
+fn check_flags(option: &str, flags: u16, wants: Wants) -> Result<(), Error> {
     if flags & IFF_TAP == 0 {
         return Err(
             Error::new(format!("`{option}` is a tun device, without Ethernet"))
                 .hint("open it with IFF_TAP | IFF_NO_PI"),
         );
     }
-    if flags & IFF_NO_PI == 0 || flags & IFF_VNET_HDR != 0 {
-        return Err(
-            Error::new(format!("`{option}` puts a header before each frame"))
-                .hint("open it with IFF_TAP | IFF_NO_PI, and without IFF_VNET_HDR"),
-        );
+    if flags & IFF_NO_PI == 0 {
+        return Err(Error::new(format!(
+            "`{option}` puts packet information before each frame"
+        ))
+        .hint("open it with IFF_TAP | IFF_NO_PI"));
+    }
+    if flags & IFF_VNET_HDR != 0 && !wants.vnet {
+        return Err(Error::new(format!(
+            "`{option}` puts a virtio-net header before each frame, which this image does not know"
+        ))
+        .hint("open it without IFF_VNET_HDR, or build the image with a newer Fata"));
     }
     Ok(())
 }

@@ -44,7 +44,7 @@ fn options(line: &str) -> Options {
 }
 
 fn message(line: &str) -> String {
-    attach(&mut net_and_block(), &options(line))
+    attach(&mut net_and_block(), &options(line), Wants::default())
         .expect_err(line)
         .to_string()
 }
@@ -76,7 +76,7 @@ fn a_socket_and_a_file() {
         theirs.as_raw_fd()
     );
     let mut manifest = net_and_block();
-    let attached = attach(&mut manifest, &options(&line)).unwrap();
+    let attached = attach(&mut manifest, &options(&line), Wants::default()).unwrap();
     let fds: Vec<_> = attached
         .iter()
         .map(|device| device.descriptor.as_raw_fd())
@@ -174,7 +174,9 @@ fn descriptors_of_the_wrong_sort_are_refused() {
     let (stream, _other) = UnixStream::pair().unwrap();
     let file = File::open("/dev/null").unwrap();
     for descriptor in [stream.as_raw_fd(), file.as_raw_fd()] {
-        let error = tap::adopt("service", descriptor).unwrap_err().to_string();
+        let error = tap::adopt("service", descriptor, Wants::default())
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("neither a tap nor a socket"), "{error}");
     }
 }

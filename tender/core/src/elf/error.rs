@@ -71,7 +71,7 @@ pub enum ElfError {
     NoManifest,
     /// The manifest breaks a rule.
     Manifest(ManifestError),
-    /// The place for an offer is not in a writable segment, or not aligned.
+    /// The place for an offer is not in a writable segment, not aligned, or too short.
     Offer(u64),
     /// It needs more memory than there is.
     Memory {
@@ -199,7 +199,8 @@ impl fmt::Display for ElfError {
             Self::Offer(address) => {
                 write!(
                     f,
-                    "wants the tender's offer where it may not write: {address:#x}"
+                    "wants the tender's offer where it may not write, or has no room for it: \
+                     {address:#x}"
                 )
             }
             Self::Memory { needed, memory } => write!(

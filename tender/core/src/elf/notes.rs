@@ -7,9 +7,12 @@
 use fata_abi::{
     manifest::{Manifest, NOTE_PADDING},
     note::{self, FATA, SOLO5},
+    spt::Offer,
 };
 
-use super::{Abi, ElfError, ProgramHeader, SEGMENT_NOTE, Source, check_in_file, u32_at};
+use super::{
+    Abi, ElfError, OfferPlace, ProgramHeader, SEGMENT_NOTE, Source, check_in_file, u32_at,
+};
 
 /// Bytes before the owner's name.
 const WORDS: usize = 12;
@@ -19,7 +22,7 @@ const MAX_SIZE: u64 = 8192;
 /// What the notes say.
 pub(super) struct Notes {
     pub(super) manifest: Manifest<Vec<u8>>,
-    pub(super) offer: Option<u64>,
+    pub(super) offer: Option<OfferPlace>,
 }
 
 pub(super) fn read<S: Source + ?Sized>(
@@ -57,10 +60,25 @@ pub(super) fn read<S: Source + ?Sized>(
         manifest: Manifest::parse(bytes).map_err(ElfError::Manifest)?,
         offer: match offer {
             Some((header, bytes)) => {
-                Some(note::address(&bytes).ok_or(ElfError::NoteSize { header })?)
+                Some(offer_place(&bytes).ok_or(ElfError::NoteSize { header })?)
             }
             None => None,
         },
+    })
+}
+
+/// Where the offer goes, by what its note says; an image older than what the note can say beside the
+/// address has zero there.
+fn offer_place(descriptor: &[u8]) -> Option<OfferPlace> {
+    let address = note::address(descriptor)?;
+    let remark = note::remark(descriptor)?;
+    Some(OfferPlace {
+        address,
+        size: match remark as u16 {
+            0 => Offer::FIRST_SIZE as u16,
+            size => size,
+        },
+        wants: (remark >> 16) as u16,
     })
 }
 

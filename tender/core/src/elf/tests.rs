@@ -47,7 +47,12 @@ fn a_good_image() {
     };
     let image = check(&image().devices(&[net]).offer(DATA + 16)).unwrap();
     assert_eq!((image.entry, image.end), (TEXT, DATA + 4096));
-    assert_eq!(image.offer, Some(DATA + 16));
+    let place = OfferPlace {
+        address: DATA + 16,
+        size: 72,
+        wants: 0,
+    };
+    assert_eq!(image.offer, Some(place));
     assert_eq!(image.manifest.device(1), Some(net));
     let [text, data] = image.segments[..] else {
         panic!("{image:?}");
@@ -199,7 +204,8 @@ fn note_rules() {
 fn an_offer_must_be_in_writable_memory() {
     let last = DATA + 4096 - 72;
     for address in [DATA, last] {
-        assert_eq!(check(&image().offer(address)).unwrap().offer, Some(address));
+        let offer = check(&image().offer(address)).unwrap().offer.unwrap();
+        assert_eq!((offer.address, offer.is_whole()), (address, false));
     }
     for address in [
         0,
@@ -217,6 +223,12 @@ fn an_offer_must_be_in_writable_memory() {
             "{error}"
         );
     }
+    // The note may say how long it is.
+    let with = |size: u32| check(&image().offer_of(DATA + 4096 - 96, size | 3 << 16));
+    let offer = with(96).unwrap().offer.unwrap();
+    assert_eq!((offer.size, offer.wants, offer.is_whole()), (96, 3, true));
+    assert!(with(72).is_ok() && with(97).is_err() && with(0xffff).is_err());
+    assert!(with(71).is_err() && with(1).is_err());
     // Memory of the segment beyond its content is as good.
     let mut bss = image().offer(DATA + 8192);
     bss.headers[1].memory_size = 3 * 4096;

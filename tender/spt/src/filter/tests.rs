@@ -119,6 +119,7 @@ fn input(devices: &[Attachment], offered: bool) -> Input {
         timer: TIMER,
         devices: devices.to_vec(),
         offered,
+        gather: offered,
         memory: MEMORY,
     }
 }
@@ -230,6 +231,7 @@ fn no_other_call_is_allowed() {
 fn a_guest_gets_the_calls_of_its_devices_only() {
     let read = |fd: i32| call(number::READ, &[fd as u64, 0, 64]);
     let write = |fd: i32| call(number::WRITE, &[fd as u64, 0, 64]);
+    let gather = |fd: i32| call(number::WRITEV, &[fd as u64, 0, 4]);
     let block = |number, fd: i32| call(number, &[fd as u64, 0, 512, 0]);
     let none = compile(&input(&[], true));
     let net_only = compile(&input(&[net(NET)], true));
@@ -240,6 +242,8 @@ fn a_guest_gets_the_calls_of_its_devices_only() {
             assert!(!allows(filter, read(fd)) && (fd == 1 || !allows(filter, write(fd))));
         }
         assert_eq!(allows(&net_only, read(fd)), fd == NET);
+        assert_eq!(allows(&net_only, gather(fd)), fd == NET);
+        assert!(!allows(&none, gather(fd)) && !allows(&disk_only, gather(fd)));
         for number in [number::PREAD64, number::PWRITE64] {
             assert!(!allows(&none, block(number, fd)) && !allows(&net_only, block(number, fd)));
             assert_eq!(allows(&disk_only, block(number, fd)), fd == DISK);
@@ -308,6 +312,25 @@ fn what_was_not_offered_is_denied() {
             "{arguments:x?}"
         );
     }
+}
+
+#[test]
+fn frames_in_parts_have_few_of_them_and_an_image_that_knows() {
+    let parts = |count| call(number::WRITEV, &[NET as u64, 0x20_0000, count]);
+    let mut input = input(&[net(NET), net(NET + 2)], true);
+    let filter = compile(&input);
+    for count in [0, 1, 4] {
+        assert!(allows(&filter, parts(count)));
+    }
+    for count in [5, 1024, 1 << 32, u64::MAX] {
+        assert!(!allows(&filter, parts(count)), "{count}");
+    }
+    assert!(allows(
+        &filter,
+        call(number::WRITEV, &[NET as u64 + 2, 0, 4])
+    ));
+    input.gather = false;
+    assert!(!allows(&compile(&input), parts(4)));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! Rows about network devices: floods of pings, in a network that they cannot leave.
 
 use std::{
+    fs,
     io::{self, Read, Write},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket},
     thread,
@@ -10,7 +11,7 @@ use std::{
 
 use super::Lab;
 use crate::{
-    launch::Running,
+    launch::{Launch, Running},
     namespace::Namespace,
     outcome::{Check, Ending, Outcome},
     platform::Platform,
@@ -61,6 +62,51 @@ pub(super) fn mtu(lab: &Lab) -> Check {
     image.wait()?.success()
 }
 
+/// Frames larger than the link carries go and come where the tender offers that, and it does not
+/// matter where it does not.
+pub(super) fn offload(lab: &Lab) -> Check {
+    let offers = lab.platform != Platform::Solo5Spt;
+    echoes(lab, lab.launch(), offers, offers)
+}
+
+/// Memory that has no room for large buffers: frames are sent large, and not received.
+pub(super) fn offload_small(lab: &Lab) -> Check {
+    lab.not_on(Platform::Solo5Spt, "the stock tender has no offloads")?;
+    let launch = lab.platform.launch(&lab.image).option("--mem=2");
+    echoes(lab, launch, true, false)
+}
+
+/// Whether the image returns what Linux sends it, and says that it sends and receives large frames.
+fn echoes(lab: &Lab, launch: Launch, sends: bool, receives: bool) -> Check {
+    const COUNT: usize = 100_000;
+    let namespace = Namespace::new()?;
+    namespace.tap("tap0", "10.0.0.1/24", 1500)?;
+    // The image speaks TCP and nothing else.
+    let mac = "02:00:00:00:00:02";
+    namespace
+        .run(&format!("ip neigh add 10.0.0.2 lladdr {mac} dev tap0"))?
+        .exits(0)?;
+    let data: Vec<u8> = (0..COUNT as u64).map(|n| (n * n / 512) as u8).collect();
+    let folder = lab.scratch.display();
+    let script = format!(
+        "exec 3<>/dev/tcp/10.0.0.2/7; cat {folder}/in >&3; head -c {COUNT} <&3 | cmp - {folder}/in"
+    );
+    let written = fs::write(lab.scratch.join("in"), data)
+        .and_then(|()| fs::write(lab.scratch.join("client"), script));
+    written.map_err(|error| Ending::Failed(format!("cannot write to {folder}: {error}")))?;
+    let launch = launch
+        .net("service", "tap0")
+        .option(format!("--net-mac:service={mac}"))
+        .argument(format!("--count={COUNT}"));
+    let image = launch.start(Some(&namespace))?;
+    let client = namespace.start(&format!("bash {folder}/client"), LIMIT)?;
+    let client = client.wait()?;
+    let image = image.wait()?;
+    image.success()?;
+    image.says(&format!("large: sent {sends}, received {receives}"))?;
+    client.exits(0)
+}
+
 /// With `-w`, ping goes on until that many were answered, or time is up.
 fn flood(namespace: &Namespace, to: &str) -> Result<Running, Ending> {
     let limit = LIMIT.as_secs();
@@ -86,8 +132,41 @@ pub(super) fn user(lab: &Lab) -> Check {
         peer.connect(("127.0.0.1", port))?;
         peer.set_read_timeout(Some(Duration::from_millis(100)))?;
         exchange(&peer, &[1; 1472])?;
-        stream(SocketAddr::from(([127, 0, 0, 1], port)))?;
+        let mut echo = TcpStream::connect(SocketAddr::from(([127, 0, 0, 1], port)))?;
+        stream(&mut echo)?;
         exchange(&peer, b"stop")
+    };
+    if let Err(error) = talk() {
+        return image.stop()?.fails(&format!("an echo: {error}"));
+    }
+    image.wait()?.success()
+}
+
+/// A stream is echoed by the unikernel that `tests/weather` asks for more. It ends when told.
+pub(super) fn transfer(lab: &Lab) -> Check {
+    lab.not_on(Platform::Solo5Spt, "the stock tender has no user network")?;
+    let failed = |error: io::Error| Ending::Failed(format!("cannot talk to the image: {error}"));
+    let port = free_port().map_err(failed)?;
+    let launch = lab.launch().net("service", &format!("user,tcp:{port}:7"));
+    let image = launch.start(None)?;
+    let ask = |what: u8| -> io::Result<TcpStream> {
+        let start = Instant::now();
+        let mut header = [0; 17];
+        header[0] = what;
+        loop {
+            match TcpStream::connect(("127.0.0.1", port)) {
+                Ok(mut stream) => return stream.write_all(&header).map(|()| stream),
+                Err(error) if start.elapsed() > LIMIT => return Err(error),
+                Err(_) => thread::sleep(Duration::from_millis(5)),
+            }
+        }
+    };
+    let talk = || -> io::Result<()> {
+        stream(&mut ask(b'e')?)?;
+        let end = ask(b'q')?.read(&mut [0])?;
+        (end == 0)
+            .then_some(())
+            .ok_or_else(|| io::Error::other("the end is no end"))
     };
     if let Err(error) = talk() {
         return image.stop()?.fails(&format!("an echo: {error}"));
@@ -115,11 +194,10 @@ fn exchange(peer: &UdpSocket, data: &[u8]) -> io::Result<()> {
 }
 
 /// Sends a megabyte while the same comes back.
-fn stream(to: SocketAddr) -> io::Result<()> {
+fn stream(stream: &mut TcpStream) -> io::Result<()> {
     let data: Vec<u8> = (0..1_u32 << 20)
         .map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8)
         .collect();
-    let mut stream = TcpStream::connect(to)?;
     stream.set_read_timeout(Some(LIMIT))?;
     let mut writer = stream.try_clone()?;
     let sent = data.clone();

@@ -82,7 +82,7 @@ impl Chunk {
         match &self.place {
             Place::Block(block) => read(block.get(range).unwrap_or(&[])),
             Place::Frame(slot) => {
-                shelf.with(Slot(slot.0), &mut |frame| {
+                shelf.with(slot, &mut |frame| {
                     read(frame.get(range.clone()).unwrap_or(&[]))
                 });
             }

@@ -99,6 +99,9 @@ impl Connection {
 
     /// Our SYN was acknowledged.
     pub(super) fn handshake_done(&mut self, env: &mut Env<'_>, segment: &Segment) {
+        if self.backoff > 0 {
+            self.rtt.syn_repeated();
+        }
         // RFC 5681 section 3.1: a lost SYN or its answer counts as congestion.
         if self.backoff > 1 {
             self.control.window = u32::from(self.mss);

@@ -228,7 +228,7 @@ impl Connection {
         }
         if self.fin_at == Some(self.window.nxt) {
             self.receive_fin(env);
-        } else if fin {
+        } else if fin && len == 0 {
             self.owed.at_once(!self.sack);
         }
         Verdict::Nothing

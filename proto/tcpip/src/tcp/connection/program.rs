@@ -181,6 +181,11 @@ impl Connection {
         self.queue.clear(env.shelf, env.budget);
     }
 
+    /// Whether `seq` was sent and is not yet acknowledged.
+    pub(crate) fn is_outstanding(&self, seq: Seq) -> bool {
+        self.state != State::Closed && !seq.before(self.una) && seq.before(self.nxt)
+    }
+
     /// An ICMP error about the segment with sequence number `seq`. Only a connection that is not yet
     /// established ends by it (RFC 5461, section 4.1); one about nothing outstanding is somebody
     /// else's invention (RFC 5927, section 4).

@@ -122,7 +122,6 @@ impl Connection {
                 self.reorder_at = None;
                 if self.syn_outstanding() {
                     self.syn_due = true;
-                    self.rtt.syn_repeated();
                 } else {
                     self.retransmission_timeout(env);
                     self.suspect_black_hole(env);

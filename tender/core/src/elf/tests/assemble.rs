@@ -70,14 +70,19 @@ impl Assembly {
         self
     }
 
-    /// The same image with an offer wanted at `address`.
-    pub(crate) fn offer(mut self, address: u64) -> Self {
+    /// The same image with an offer wanted at `address`, as images did at first.
+    pub(crate) fn offer(self, address: u64) -> Self {
+        self.offer_of(address, 0)
+    }
+
+    /// The same image with an offer wanted at `address`, of which its note says `remark`.
+    pub(crate) fn offer_of(mut self, address: u64, remark: u32) -> Self {
         let mut bytes = Vec::new();
         for word in [note::FATA.len() as u32, 12, note::TYPE_OFFER] {
             bytes.extend(word.to_le_bytes());
         }
         bytes.extend(b"Fata\0\0\0\0");
-        bytes.extend([0; 4]);
+        bytes.extend(remark.to_le_bytes());
         bytes.extend(address.to_le_bytes());
         self.headers.push(note(bytes));
         self

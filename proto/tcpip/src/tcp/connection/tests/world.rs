@@ -31,7 +31,7 @@ pub(super) const MS: u64 = 1_000_000;
 pub(super) struct TestShelf(RefCell<Vec<Option<Vec<u8>>>>);
 
 impl Shelf for TestShelf {
-    fn with(&self, slot: Slot, read: &mut dyn FnMut(&[u8])) {
+    fn with(&self, slot: &Slot, read: &mut dyn FnMut(&[u8])) {
         read(self.0.borrow()[usize::from(slot.0)].as_deref().unwrap());
     }
 
