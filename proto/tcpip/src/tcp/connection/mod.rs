@@ -171,6 +171,10 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
+    #[expect(
+        clippy::too_many_lines,
+        reason = "a list of the fields and what they begin with"
+    )]
     fn new(setup: Setup, env: &Env<'_>) -> Self {
         Self {
             local_port: setup.local_port,
