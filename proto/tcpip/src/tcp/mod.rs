@@ -170,6 +170,12 @@ impl Tcp {
         (self.connections.len(), half_open, time_wait)
     }
 
+    /// The SYN queue, to be made smaller.
+    #[cfg(test)]
+    pub(crate) fn syn_queue(&mut self) -> &mut SynQueue {
+        &mut self.half_open
+    }
+
     /// Listens on a port.
     pub(crate) fn listen(&mut self, local: Local, config: &TcpConfig) -> Result<ListenerId, Error> {
         self.listeners.add(local, Rc::new(*config))

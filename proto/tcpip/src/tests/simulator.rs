@@ -36,7 +36,7 @@ const CASE: Case = Case {
     delay: 10 * MS,
     buffer: 4 << 20,
     congestion: CongestionControl::Cubic,
-    bytes: 4 << 20,
+    bytes: 1 << 20,
 };
 
 /// The byte at a place of the stream.
@@ -116,7 +116,7 @@ fn compare(table: &str, expected: &str) {
 #[test]
 fn goodput_by_loss_and_buffer() {
     let mut table = String::new();
-    for loss in [0, 1, 5, 10, 30, 100] {
+    for loss in [0, 1, 10, 30] {
         for buffer in [64 << 10, 256 << 10, 4 << 20] {
             let name = format!("loss {loss}/1000 buffer {}k", buffer >> 10);
             row(&mut table, &name, Case { loss, buffer, ..CASE });

@@ -56,7 +56,8 @@ impl Form {
     pub(super) fn range(&self, key: &str) -> Option<(u32, u32)> {
         let value = self.values.get(key)?;
         let (low, high) = value.split_once("..").unwrap_or((value, value));
-        Some((low.parse().unwrap(), high.parse().unwrap()))
+        let number = |text: &str| text.parse::<i64>().unwrap() as u32;
+        Some((number(low), number(high)))
     }
 
     /// `START-END,START-END`

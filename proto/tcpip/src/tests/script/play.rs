@@ -43,6 +43,7 @@ type Connecting = Pin<Box<dyn Future<Output = Result<TcpStream, Error>>>>;
 struct Play {
     world: World,
     config: Config,
+    syn_queue: Option<usize>,
     stack: Option<Stack>,
     nic: Nic,
     card: Option<Nic>,
@@ -99,6 +100,7 @@ impl Play {
         Self {
             world,
             config: fixed(2),
+            syn_queue: None,
             stack: None,
             nic,
             card: Some(card),
@@ -173,6 +175,7 @@ impl Play {
             "receive_buffer" => tcp.receive_buffer = number,
             "send_buffer" => tcp.send_buffer = number,
             "backlog" => tcp.backlog = number,
+            "syn_queue" => self.syn_queue = Some(number),
             "nodelay" => tcp.nodelay = value == "on",
             "ecn" => tcp.ecn = value == "on",
             "reno" => tcp.congestion = CongestionControl::Reno,
@@ -185,6 +188,9 @@ impl Play {
     fn stack(&mut self) -> Stack {
         if let Some(card) = self.card.take() {
             let stack = self.world.add(card, self.config.clone());
+            if let Some(capacity) = self.syn_queue {
+                stack.shared().engine().tcp.syn_queue().limit(capacity);
+            }
             self.stack = Some(stack);
             // Addresses may have to be claimed first; what that sends is not TCP.
             self.pass(15_000_000_000);
