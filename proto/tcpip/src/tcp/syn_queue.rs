@@ -86,6 +86,7 @@ impl SynQueue {
         self.slab.remove(number)
     }
 
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.slab.len()
     }

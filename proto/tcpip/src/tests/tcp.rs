@@ -314,6 +314,7 @@ fn a_listener_takes_many_at_once_and_more_later() {
             assert_eq!(server.read(&mut [0; 4]).await, Ok(1));
         });
     }
+    world.pass(Duration::from_secs(1));
     let (held, ..) = b.shared().engine().tcp.population();
     assert_eq!(held, 0, "connections that ended are let go");
 }
