@@ -301,6 +301,7 @@ impl Connection {
     /// The peer has sent all.
     fn receive_fin(&mut self, env: &mut Env<'_>) {
         self.window.nxt = self.window.nxt + 1;
+        self.peer_closed = true;
         self.owed.now = true;
         if let Some(mut arrivals) = self.arrivals.take() {
             arrivals.assembly.clear(env.shelf, env.budget);

@@ -91,6 +91,8 @@ pub(crate) struct Connection {
     /// The program has ended writing; the FIN was sent.
     closing: bool,
     fin_sent: bool,
+    /// The peer's FIN has arrived, and all before it.
+    peer_closed: bool,
     /// No program holds the connection.
     orphan: bool,
     nodelay: bool,
@@ -137,6 +139,7 @@ pub(crate) struct Connection {
     window: Window,
     queue: ReceiveQueue,
     arrivals: Option<Box<Arrivals>>,
+    /// Where the FIN was seen.
     fin_at: Option<Seq>,
     owed: Owed,
     stamps: Stamps,
@@ -179,6 +182,7 @@ impl Connection {
             pending: true,
             closing: false,
             fin_sent: false,
+            peer_closed: false,
             orphan: false,
             nodelay: false,
             syn_due: true,
@@ -266,7 +270,7 @@ impl Connection {
 
     /// Whether the peer's FIN has arrived, and all before it.
     fn peer_done(&self) -> bool {
-        self.fin_at.is_some_and(|at| at.before(self.window.nxt))
+        self.peer_closed
     }
 
     fn arrivals_mut(&mut self) -> &mut Arrivals {

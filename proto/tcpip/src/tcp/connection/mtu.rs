@@ -8,7 +8,7 @@ use crate::tcp::options::TIMESTAMPS_LEN;
 /// Sizes to fall back to, with options: IPv6's least MTU less headers, and TCP's default.
 const STEPS: [u16; 2] = [1220, 536];
 /// Timeouts in a row after which full segments are suspected.
-const SUSPICIOUS: u8 = 2;
+const SUSPICIOUS: u8 = 3;
 /// No path is believed to carry less than this (RFC 9293 section 3.7.5 speaks of 536; IPv4's least
 /// MTU would allow 28 bytes of payload, which only attackers report).
 const LEAST: u16 = 488;
@@ -46,7 +46,7 @@ impl Connection {
             .board
             .first()
             .is_some_and(|first| first.segment >= self.mss && first.len() >= u32::from(self.mss));
-        if !full || self.backoff < SUSPICIOUS || self.backoff % 2 != 0 {
+        if !full || self.backoff < SUSPICIOUS || self.backoff % 2 == 0 {
             return;
         }
         let smaller = STEPS

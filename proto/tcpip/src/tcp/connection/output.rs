@@ -33,6 +33,7 @@ impl Connection {
     }
 
     fn choose(&mut self, env: &mut Env<'_>, limits: Limits) -> Option<Transmit> {
+        self.pacer.waits = false;
         match self.state {
             State::Closed => return None,
             State::SynSent | State::SynReceived if self.syn_due => return Some(self.syn(env)),

@@ -32,6 +32,9 @@ impl Connection {
     fn begin_recovery(&mut self, timeout: bool) {
         let before = (self.control.window, self.control.threshold);
         self.control.congested(u32::from(self.mss));
+        // RFC 3168, section 6.1.2: the peer hears of every reduction, and it is one per window.
+        self.reduced = self.ecn;
+        self.marked_until = self.nxt;
         self.recovery = Some(Box::new(Recovery {
             timeout,
             point: self.nxt,
@@ -114,7 +117,8 @@ impl Connection {
         used: bool,
     ) {
         let Some(recovery) = &self.recovery else {
-            if delivered > 0 && used {
+            // Reports alone do not grow it (RFC 5681, section 3.2).
+            if advanced && delivered > 0 && used {
                 self.control.acknowledged(delivered, &self.round(env.now));
             }
             return;

@@ -17,7 +17,7 @@ impl Connection {
             return Some(self.progress + ORPHAN);
         }
         let keepalive = self.watched()?;
-        let probes = u64::from(self.unanswered) * u64::from(keepalive.interval);
+        let probes = u64::from(self.unanswered) * u64::from(keepalive.interval.max(1));
         Some(self.heard + (u64::from(keepalive.idle) + probes) * 1_000_000)
     }
 

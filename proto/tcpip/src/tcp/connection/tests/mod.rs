@@ -2,6 +2,10 @@
 //! Connections against each other (`world.rs`) and against scripted peers (`script.rs`).
 
 mod goodput;
+mod hostile;
+mod loss;
+mod rules;
+mod script;
 mod transfer;
 mod world;
 

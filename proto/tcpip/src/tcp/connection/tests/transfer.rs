@@ -36,10 +36,10 @@ fn stripped(strip: usize) -> fn(&mut Segment) {
 /// Every kind of weather, option, offload and program, seeded.
 #[test]
 fn all_weathers() {
-    for seed in 0..300u64 {
+    for seed in 0..50u64 {
         let mut dice = World::new([side(0), side(0)], FAIR, seed + 1000);
         let weather = Weather {
-            loss: [0, 10, 100, 300, 1000, 3000][dice.random(6) as usize],
+            loss: [0, 10, 100, 300, 1000][dice.random(5) as usize],
             duplicate: [0, 0, 100, 1000][dice.random(4) as usize],
             reorder: [0, 0, 100, 2000][dice.random(4) as usize],
             delay: [10_000, MS, 25 * MS, 100 * MS][dice.random(4) as usize],
@@ -55,7 +55,6 @@ fn all_weathers() {
             World::new(sides, weather, seed)
         };
         world.strip = stripped(dice.random(8) as usize);
-        std::println!("seed {seed}");
         world.run();
         world.close();
     }

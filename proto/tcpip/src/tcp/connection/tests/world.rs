@@ -582,7 +582,8 @@ impl World {
             let deadline = self.ends[at].connection.deadline();
             assert!(
                 deadline.is_none_or(|deadline| deadline > self.now),
-                "a deadline that does nothing"
+                "a deadline that does nothing: {}",
+                self.story()
             );
         }
         let events = self.ends.iter().flat_map(|end| {
