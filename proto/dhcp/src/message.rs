@@ -170,9 +170,13 @@ impl<'m> Message<'m> {
     }
 
     /// The pieces of an option, which together are its value (RFC 3396).
-    fn pieces(&self, wanted: u8) -> impl Iterator<Item = &'m [u8]> {
-        let all = self.areas.into_iter().flat_map(Options);
-        all.filter_map(move |(code, value)| (code == wanted).then_some(value))
+    fn pieces(&self, wanted: u8) -> Pieces<'m> {
+        let [first, second, third] = self.areas;
+        Pieces {
+            wanted,
+            options: Options(first),
+            after: [second, third],
+        }
     }
 
     /// Whether the option is there.
@@ -182,33 +186,40 @@ impl<'m> Message<'m> {
 
     /// The value of an option of any length, its pieces put together.
     pub fn bytes(&self, code: u8) -> Option<Vec<u8>> {
-        let mut value = None;
-        for piece in self.pieces(code) {
-            value.get_or_insert_with(Vec::new).extend_from_slice(piece);
+        let mut pieces = self.pieces(code);
+        let mut value = pieces.next()?.to_vec();
+        for piece in pieces {
+            value.extend_from_slice(piece);
         }
-        value
+        Some(value)
     }
 
-    /// The value of an option that must be in one piece and of `N` bytes.
-    fn array<const N: usize>(&self, code: u8) -> Option<[u8; N]> {
+    /// The value of an option that must be in one piece.
+    #[inline(never)]
+    fn single(&self, code: u8) -> Option<&'m [u8]> {
         let mut pieces = self.pieces(code);
-        let value = pieces.next()?.try_into().ok()?;
+        let value = pieces.next()?;
         pieces.next().is_none().then_some(value)
     }
 
     /// The value of an option of one byte.
     pub fn byte(&self, code: u8) -> Option<u8> {
-        self.array(code).map(|[byte]| byte)
+        match self.single(code)? {
+            [byte] => Some(*byte),
+            _ => None,
+        }
     }
 
     /// The value of an option of two bytes.
     pub fn short(&self, code: u8) -> Option<u16> {
-        self.array(code).map(u16::from_be_bytes)
+        let value = self.single(code)?.try_into().ok()?;
+        Some(u16::from_be_bytes(value))
     }
 
     /// The value of an option of four bytes.
     pub fn long(&self, code: u8) -> Option<u32> {
-        self.array(code).map(u32::from_be_bytes)
+        let value = self.single(code)?.try_into().ok()?;
+        Some(u32::from_be_bytes(value))
     }
 
     /// The value of an option that is one address.
@@ -241,6 +252,36 @@ impl<'m> Iterator for Options<'m> {
                     let (value, rest) = rest.split_at_checked(len.into())?;
                     self.0 = rest;
                     return Some((code, value));
+                }
+            }
+        }
+    }
+}
+
+/// The pieces of one option, over all places of options.
+struct Pieces<'m> {
+    wanted: u8,
+    options: Options<'m>,
+    after: [&'m [u8]; 2],
+}
+
+impl<'m> Iterator for Pieces<'m> {
+    type Item = &'m [u8];
+
+    // Called from many places, and small only once.
+    #[inline(never)]
+    fn next(&mut self) -> Option<&'m [u8]> {
+        loop {
+            match self.options.next() {
+                Some((code, value)) if code == self.wanted => return Some(value),
+                Some(_) => {}
+                None => {
+                    let [second, third] = self.after;
+                    if second.is_empty() && third.is_empty() {
+                        return None;
+                    }
+                    self.options = Options(second);
+                    self.after = [third, &[]];
                 }
             }
         }
@@ -329,6 +370,7 @@ impl<'b> Builder<'b> {
         self.fits.then_some(self.len)
     }
 
+    #[inline(never)]
     fn put(&mut self, bytes: &[u8]) {
         let place = self.buffer.get_mut(self.len..self.len + bytes.len());
         match place {

@@ -234,7 +234,7 @@ fn mutate(bytes: &mut Vec<u8>, cut: bool) {
     for _ in 0..random() % 4 {
         let index = random() as usize % bytes.len();
         // Most of a message is padding: go for the options.
-        let at = if random() % 4 > 0 {
+        let at = if random() & 3 > 0 {
             240 + index % 60
         } else {
             index

@@ -3,12 +3,12 @@
 
 pub(crate) use fata_runtime::time::Instant;
 
-#[cfg(not(any(test, fuzzing)))]
+#[cfg(not(test))]
 pub(crate) use self::real::*;
-#[cfg(any(test, fuzzing))]
+#[cfg(test)]
 pub(crate) use self::simulated::*;
 
-#[cfg(not(any(test, fuzzing)))]
+#[cfg(not(test))]
 mod real {
     pub(crate) use fata_runtime::time::{Alarm, wall};
 
@@ -20,5 +20,5 @@ mod real {
     }
 }
 
-#[cfg(any(test, fuzzing))]
+#[cfg(test)]
 pub(crate) mod simulated;

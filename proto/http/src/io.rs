@@ -24,6 +24,33 @@ pub(crate) struct Timed<F> {
     timer: Timer,
 }
 
+/// When a wait is over. Nobody asks the clock before somebody waits, so what does not wait does not
+/// either.
+pub(crate) struct Deadline {
+    time: Duration,
+    at: Option<Instant>,
+}
+
+impl Deadline {
+    /// So long after the first wait.
+    pub(crate) fn after(time: Duration) -> Self {
+        Self { time, at: None }
+    }
+
+    /// That moment.
+    pub(crate) fn at(at: Instant) -> Self {
+        Self {
+            time: Duration::ZERO,
+            at: Some(at),
+        }
+    }
+
+    fn get(&mut self) -> Instant {
+        let time = self.time;
+        *self.at.get_or_insert_with(|| clock::recent() + time)
+    }
+}
+
 /// A timer that fires at a deadline or, when that moved, before it.
 struct Timer {
     alarm: Alarm,
@@ -33,7 +60,8 @@ struct Timer {
 
 impl Timer {
     /// Whether the deadline is over; if not, wakes the task of `cx` then.
-    fn poll(&mut self, cx: &Context<'_>, deadline: Instant) -> Poll<()> {
+    fn poll(&mut self, cx: &Context<'_>, deadline: &mut Deadline) -> Poll<()> {
+        let deadline = deadline.get();
         let fired = self.alarm.fired();
         if fired && clock::recent() >= deadline {
             return Poll::Ready(());
@@ -59,7 +87,7 @@ impl<F: Flow> Timed<F> {
     pub(crate) async fn read(
         &mut self,
         buffer: &mut [u8],
-        deadline: Instant,
+        deadline: &mut Deadline,
     ) -> Result<usize, Error> {
         let Self { flow, timer } = self;
         wait(timer, deadline, pin!(flow.read(buffer)))
@@ -71,7 +99,7 @@ impl<F: Flow> Timed<F> {
     /// that there is no use in waiting.
     pub(crate) async fn readable(
         &mut self,
-        deadline: Instant,
+        deadline: &mut Deadline,
         mut stop: impl FnMut(&Context<'_>) -> bool,
     ) -> Result<bool, Error> {
         let Self { flow, timer } = self;
@@ -92,9 +120,9 @@ impl<F: Flow> Timed<F> {
     /// Writes all of `bytes`; `time` is how long that may stand still.
     pub(crate) async fn write(&mut self, mut bytes: &[u8], time: Duration) -> Result<(), Error> {
         while !bytes.is_empty() {
-            let deadline = clock::recent() + time;
+            let mut deadline = Deadline::after(time);
             let Self { flow, timer } = &mut *self;
-            let written = wait(timer, deadline, pin!(flow.write(bytes)))
+            let written = wait(timer, &mut deadline, pin!(flow.write(bytes)))
                 .await?
                 .map_err(|error| Error::Flow(error.kind()))?;
             bytes = bytes.get(written..).unwrap_or_default();
@@ -106,7 +134,7 @@ impl<F: Flow> Timed<F> {
     /// connection that is dropped with bytes unread is reset, and the peer loses the response
     /// (RFC 9112 section 9.6).
     pub(crate) async fn close(&mut self, time: Duration) {
-        let deadline = clock::recent() + time;
+        let deadline = &mut Deadline::after(time);
         let Self { flow, timer } = &mut *self;
         if !matches!(
             wait(timer, deadline, pin!(flow.shutdown())).await,
@@ -127,7 +155,7 @@ impl<F: Flow> Timed<F> {
 /// Waits for `future` until `deadline`.
 async fn wait<T>(
     timer: &mut Timer,
-    deadline: Instant,
+    deadline: &mut Deadline,
     mut future: Pin<&mut impl Future<Output = T>>,
 ) -> Result<T, Error> {
     poll_fn(|cx| match future.as_mut().poll(cx) {

@@ -64,20 +64,10 @@ impl<A: Address> Prefix<A> {
 
     /// Whether `other` lies in the same network.
     pub fn contains(self, other: IpAddr) -> bool {
-        fn network(bits: u128, shift: u32) -> u128 {
-            bits.checked_shr(shift).unwrap_or(0)
-        }
-        match (self.address.into(), other) {
-            (IpAddr::V4(own), IpAddr::V4(other)) => {
-                let shift = 32 - u32::from(self.length);
-                network(own.to_bits().into(), shift) == network(other.to_bits().into(), shift)
-            }
-            (IpAddr::V6(own), IpAddr::V6(other)) => {
-                let shift = 128 - u32::from(self.length);
-                network(own.to_bits(), shift) == network(other.to_bits(), shift)
-            }
-            _ => false,
-        }
+        let own: IpAddr = self.address.into();
+        let shift = 128 - u32::from(self.length) - if own.is_ipv4() { 96 } else { 0 };
+        let differing = bits(own) ^ bits(other);
+        own.is_ipv4() == other.is_ipv4() && differing.checked_shr(shift).unwrap_or(0) == 0
     }
 
     /// The same prefix with its family left open.
@@ -124,6 +114,15 @@ pub(crate) fn is_host(address: IpAddr) -> bool {
         && !address.is_multicast()
         && !address.is_loopback()
         && address != IpAddr::V4(Ipv4Addr::BROADCAST)
+}
+
+/// The address as a number; of IPv4 addresses, the one that is mapped into IPv6 (RFC 4291, section
+/// 2.5.5.2), which is never on the wire.
+pub(crate) fn bits(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped().to_bits(),
+        IpAddr::V6(v6) => v6.to_bits(),
+    }
 }
 
 /// The link-local address that belongs to an Ethernet address (RFC 4291, appendix A).
@@ -234,11 +233,7 @@ fn scope(address: IpAddr) -> u8 {
 }
 
 fn bits_in_common(a: IpAddr, b: IpAddr) -> u32 {
-    match (a, b) {
-        (IpAddr::V4(a), IpAddr::V4(b)) => (a.to_bits() ^ b.to_bits()).leading_zeros(),
-        (IpAddr::V6(a), IpAddr::V6(b)) => (a.to_bits() ^ b.to_bits()).leading_zeros(),
-        _ => 0,
-    }
+    (bits(a) ^ bits(b)).leading_zeros()
 }
 
 #[cfg(test)]

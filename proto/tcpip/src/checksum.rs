@@ -39,6 +39,11 @@ impl Sum {
         Self(sum)
     }
 
+    /// Adds four bytes.
+    pub(crate) const fn add_word(self, bytes: [u8; 4]) -> Self {
+        Self(self.0 + u32::from_ne_bytes(bytes) as u64)
+    }
+
     /// Adds what was summed elsewhere.
     pub(crate) const fn add_sum(self, other: Self) -> Self {
         Self(self.0 + other.0)

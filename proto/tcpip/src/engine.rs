@@ -21,7 +21,7 @@ use crate::{
     ping::Pings,
     raw::Raw,
     stack::Local,
-    tcp::{Progress, Tcp},
+    tcp::Tcp,
     udp::{Delivery, Udp},
 };
 
@@ -152,8 +152,8 @@ impl Engine {
             self.addresses_version = self.ip.addresses_version();
             self.tcp.addresses_changed(&self.ip, &*self.shelf, now);
         }
-        let progress = self.tcp.poll(&mut self.ip, link, &*self.shelf, now);
-        self.receive_looped(link, now) || progress == Progress::More
+        self.tcp.poll(&mut self.ip, link, &*self.shelf, now);
+        self.receive_looped(link, now)
     }
 
     /// Takes in what this stack sent to itself: as much as there is now. What comes of that waits

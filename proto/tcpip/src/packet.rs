@@ -83,6 +83,15 @@ pub(crate) enum Flaw {
     Parameter { code: u8, at: usize, always: bool },
 }
 
+/// Writes `bytes` at `at` of what is to be sent, where they fit. One call, which copying to a range
+/// is not where code is made small.
+#[inline]
+pub(crate) fn put(place: &mut [u8], at: usize, bytes: &[u8]) {
+    if let Some(place) = place.get_mut(at..at + bytes.len()) {
+        place.copy_from_slice(bytes);
+    }
+}
+
 /// Parses an IPv4 header (RFC 791, section 3.1). Options are skipped: none of them concerns a host
 /// that does not forward, but for source routes, which are not followed (RFC 7126, section 4.3).
 #[inline]

@@ -1,28 +1,20 @@
 // SPDX-License-Identifier: ISC
 //! Queries a second of the DNS server behind a tap, against NSD behind a veth.
 //!
-//! Both serve the same zones, one at a time, on the same core; the same load comes from the other
-//! core. Both links live in network namespaces without a way out.
+//! Both serve the same zones.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::fs;
 
 use anyhow::{Context, Result, bail};
-use fata_test_harness::{launch::Running, namespace::Namespace};
+use fata_test_harness::launch::Running;
 
 use super::{
-    images::{self, LIMIT, plain},
+    images,
+    lab::{FATA, LINUX, Lab, ROUNDS},
     table::{Row, median},
 };
 
-/// Times that each server is measured, in turn.
-const ROUNDS: usize = 3;
 const SECONDS: u32 = 5;
-
-const FATA: &str = "10.99.0.2";
-const NSD: &str = "10.98.0.2";
 
 /// Answers of every kind: positive, with additional records, by wildcard, along a CNAME, a referral,
 /// no data, no such name.
@@ -50,15 +42,18 @@ nothing.example.net A
 
 pub(super) fn measure() -> Result<Vec<Row>> {
     let image = images::sealed("dns")?;
-    let tender = images::tender()?;
     let lab = Lab::new()?;
+    let folder = fs::canonicalize("target")?.join("bench/dns");
+    fs::create_dir_all(&folder)?;
+    fs::write(folder.join("queries"), QUERIES)?;
+    let folder = folder.to_str().context("the path of the folder")?;
     let (mut fata, mut nsd) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        let server = lab.fata(&tender, &image)?;
-        fata.push(lab.load(FATA)?);
+        let server = lab.fata(&image, "--mem=32", "")?;
+        fata.push(load(&lab, folder, FATA)?);
         drop(server);
-        let server = lab.nsd()?;
-        nsd.push(lab.load(NSD)?);
+        let server = start_nsd(&lab, folder)?;
+        nsd.push(load(&lab, folder, LINUX)?);
         drop(server);
     }
     Ok(vec![Row::against(
@@ -70,91 +65,45 @@ pub(super) fn measure() -> Result<Vec<Row>> {
     )])
 }
 
-/// Two hosts: the client, with the tap of our server, and NSD's, with a veth between them.
-struct Lab {
-    client: Namespace,
-    server: Namespace,
-    folder: PathBuf,
+fn start_nsd(lab: &Lab, folder: &str) -> Result<Running> {
+    let zones = fs::canonicalize("examples/app/dns/zones")?;
+    let mut configuration = format!(
+        "server:\n  server-count: 1\n  ip-address: {LINUX}\n  port: 53\n  rrl-ratelimit: 0\n  username: \"\"\n  \
+         chroot: \"\"\n  zonesdir: \"{}\"\n  database: \"\"\n  pidfile: \"{folder}/pid\"\n  \
+         xfrdfile: \"{folder}/xfrd\"\n  zonelistfile: \"{folder}/zones\"\n  xfrdir: \"{folder}\"\n\
+         remote-control:\n  control-enable: no\n",
+        zones.display()
+    );
+    for zone in ["example.org", "example.net"] {
+        configuration += &format!("zone:\n  name: \"{zone}\"\n  zonefile: \"{zone}.zone\"\n");
+    }
+    let file = format!("{folder}/nsd.conf");
+    fs::write(&file, configuration)?;
+    lab.linux(&format!("nsd -d -c {file}"))
 }
 
-impl Lab {
-    fn new() -> Result<Self> {
-        let client = Namespace::new().map_err(plain)?;
-        let server = Namespace::new().map_err(plain)?;
-        client.tap("tap0", "10.99.0.1/24", 1500).map_err(plain)?;
-        client
-            .veth(&server, "10.98.0.1/24", "10.98.0.2/24")
-            .map_err(plain)?;
-        let folder = fs::canonicalize("target")?.join("bench/dns");
-        fs::create_dir_all(&folder)?;
-        fs::write(folder.join("queries"), QUERIES)?;
-        Ok(Self {
-            client,
-            server,
-            folder,
-        })
-    }
+/// Queries a second that `server` answers.
+fn load(lab: &Lab, folder: &str, server: &str) -> Result<f64> {
+    // The first round warms caches and waits until the server is up.
+    dnsperf(lab, folder, server, 1)?;
+    dnsperf(lab, folder, server, SECONDS)
+}
 
-    fn fata(&self, tender: &Path, image: &Path) -> Result<Running> {
-        let line = format!(
-            "taskset -c 0 {} --mem=32 --net:service=tap0 -- {} --ipv4={FATA}/24 --logs=error",
-            tender.display(),
-            image.display()
-        );
-        self.client.start(&line, LIMIT).map_err(plain)
+fn dnsperf(lab: &Lab, folder: &str, server: &str, seconds: u32) -> Result<f64> {
+    let outcome = lab.client(&format!(
+        "dnsperf -s {server} -d {folder}/queries -l {seconds} -c 8 -q 256 -t 1"
+    ))?;
+    let figure = |name: &str| -> Result<f64> {
+        let line = outcome
+            .output
+            .lines()
+            .find_map(|line| line.trim().strip_prefix(name));
+        let word = line.and_then(|line| line.split_whitespace().next());
+        word.and_then(|word| word.parse().ok())
+            .with_context(|| format!("dnsperf did not say `{name}`:\n{}", outcome.output))
+    };
+    if figure("Queries completed:")? == 0.0 {
+        bail!("{server} answered nothing");
     }
-
-    fn nsd(&self) -> Result<Running> {
-        let folder = self.folder.display();
-        let zones = fs::canonicalize("examples/app/dns/zones")?;
-        let mut configuration = format!(
-            "server:\n  server-count: 1\n  ip-address: {NSD}\n  port: 53\n  rrl-ratelimit: 0\n  username: \"\"\n  \
-             chroot: \"\"\n  zonesdir: \"{}\"\n  database: \"\"\n  pidfile: \"{folder}/pid\"\n  \
-             xfrdfile: \"{folder}/xfrd\"\n  zonelistfile: \"{folder}/zones\"\n  xfrdir: \"{folder}\"\n\
-             remote-control:\n  control-enable: no\n",
-            zones.display()
-        );
-        for zone in ["example.org", "example.net"] {
-            configuration += &format!("zone:\n  name: \"{zone}\"\n  zonefile: \"{zone}.zone\"\n");
-        }
-        let file = self.folder.join("nsd.conf");
-        fs::write(&file, configuration)?;
-        let line = format!("taskset -c 0 nsd -d -c {}", file.display());
-        self.server.start(&line, LIMIT).map_err(plain)
-    }
-
-    /// Queries a second that `server` answers.
-    fn load(&self, server: &str) -> Result<f64> {
-        // The first round warms caches and waits until the server is up.
-        self.dnsperf(server, 1)?;
-        self.dnsperf(server, SECONDS)
-    }
-
-    fn dnsperf(&self, server: &str, seconds: u32) -> Result<f64> {
-        let queries = self.folder.join("queries");
-        let line = format!(
-            "taskset -c 1 dnsperf -s {server} -d {} -l {seconds} -c 8 -q 256 -t 1",
-            queries.display()
-        );
-        let outcome = self
-            .client
-            .start(&line, LIMIT)
-            .map_err(plain)?
-            .wait()
-            .map_err(plain)?;
-        outcome.exits(0).map_err(plain)?;
-        let figure = |name: &str| -> Result<f64> {
-            let line = outcome
-                .output
-                .lines()
-                .find_map(|line| line.trim().strip_prefix(name));
-            let word = line.and_then(|line| line.split_whitespace().next());
-            word.and_then(|word| word.parse().ok())
-                .with_context(|| format!("dnsperf did not say `{name}`:\n{}", outcome.output))
-        };
-        if figure("Queries completed:")? == 0.0 {
-            bail!("{server} answered nothing");
-        }
-        figure("Queries per second:")
-    }
+    figure("Queries per second:")
 }

@@ -6,10 +6,10 @@
 
 use std::{
     fs,
-    io::{Read, Write},
+    io::{self, BufRead, BufReader, Read, Write},
     net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream},
     os::unix::process::CommandExt,
-    process::Command,
+    process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -18,7 +18,7 @@ use anyhow::{Context, Result, bail, ensure};
 use rustix::{
     io::FdFlags,
     net::{AddressFamily, SocketType, sockopt},
-    process::{Resource, Rlimit},
+    process::{Resource, Rlimit, getrlimit, setrlimit},
 };
 
 use super::{
@@ -30,6 +30,8 @@ use super::{
 const PATIENCE: Duration = Duration::from_secs(3);
 /// Round trips before those that are measured.
 const WARM_UP: usize = 500;
+/// Connections of a process: its files are limited, here and there to 20,000.
+const HELD: usize = 15_000;
 /// Bytes of a page of memory.
 const PAGE: u64 = 4096;
 
@@ -44,6 +46,9 @@ pub(super) fn run(words: &[&str]) -> Result<()> {
         ["echo", address] => echo(address.parse()?),
         ["latency", address, size, count] => {
             latency(address.parse()?, size.parse()?, count.parse()?)
+        }
+        ["hold", address, kind, first, count] => {
+            hold(address.parse()?, kind, first.parse()?, count.parse()?)
         }
         ["idle", address, kind, count, process] => {
             idle(address.parse()?, kind, count.parse()?, process.parse()?)
@@ -116,30 +121,20 @@ fn round_trips(stream: &mut TcpStream, size: usize, count: usize) -> Result<Vec<
 /// Prints how many bytes the process `process` has grown by for each of `count` connections, each of
 /// which has asked for something once.
 fn idle(address: SocketAddrV4, kind: &str, count: usize, process: u32) -> Result<()> {
-    let (request, end) = match kind {
-        "echo" => (&b"x"[..], &b"x"[..]),
-        "www" => (
-            &b"GET /small.html HTTP/1.1\r\nHost: bench\r\n\r\n"[..],
-            &b"</html>\n"[..],
-        ),
-        _ => bail!("no such kind: {kind}"),
-    };
     // What the first ones cost is the server's own.
-    let _first = open(address, 16, request, end)?;
+    let _first = hold_many(address, kind, 16)?;
     let before = resident(process)?;
-    let _open = open(address, count, request, end)?;
+    let _open = hold_many(address, kind, count)?;
     thread::sleep(Duration::from_secs(1));
-    println!(
-        "{}",
-        resident(process)?.saturating_sub(before) / count as u64
-    );
+    let grown = resident(process)?.saturating_sub(before);
+    println!("{}", grown / count as u64);
     Ok(())
 }
 
 /// Prints the nanoseconds that `process` takes for a request on one connection while `count` others
 /// are idle.
 fn cost(address: SocketAddrV4, count: usize, requests: usize, process: u32) -> Result<()> {
-    let _open = open(address, count, b"x", b"x")?;
+    let _open = hold_many(address, "echo", count)?;
     let mut stream = TcpStream::connect(address)?;
     stream.set_nodelay(true)?;
     round_trips(&mut stream, 64, WARM_UP)?;
@@ -157,30 +152,73 @@ fn resident(process: u32) -> Result<u64> {
     Ok(pages.parse::<u64>()? * PAGE)
 }
 
-/// Opens connections, and on each sends `request` and reads an answer that ends with `end`.
-fn open(address: SocketAddrV4, count: usize, request: &[u8], end: &[u8]) -> Result<Vec<TcpStream>> {
-    let files = Some(count as u64 + 100);
+/// A process that holds connections open until this is dropped.
+struct Holder(Child);
+
+impl Drop for Holder {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Opens connections, in as many processes as the limit on files of one asks for.
+fn hold_many(address: SocketAddrV4, kind: &str, count: usize) -> Result<Vec<Holder>> {
+    let mut holders = Vec::new();
+    for first in (0..count).step_by(HELD) {
+        let here = HELD.min(count - first);
+        let mut child = Command::new(std::env::current_exe()?)
+            .args(["bench", "--inside", "hold", &address.to_string(), kind])
+            .args([first.to_string(), here.to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let output = child.stdout.take();
+        holders.push(Holder(child));
+        let mut line = String::new();
+        BufReader::new(output.context("no output")?).read_line(&mut line)?;
+        ensure!(line == "open\n", "connections from {first} on failed");
+    }
+    Ok(holders)
+}
+
+/// Opens connections, each of which asks for something once, and holds them until the input ends.
+fn hold(address: SocketAddrV4, kind: &str, first: usize, count: usize) -> Result<()> {
+    let (request, end) = match kind {
+        "echo" => (&b"x"[..], &b"x"[..]),
+        "www" => (
+            &b"GET /small.html HTTP/1.1\r\nHost: bench\r\n\r\n"[..],
+            &b"</html>\n"[..],
+        ),
+        _ => bail!("no such kind: {kind}"),
+    };
+    let files = getrlimit(Resource::Nofile).maximum;
     let limit = Rlimit {
         current: files,
         maximum: files,
     };
-    rustix::process::setrlimit(Resource::Nofile, limit).context("raising the limit on files")?;
+    setrlimit(Resource::Nofile, limit).context("raising the limit on files")?;
     let mut streams = Vec::with_capacity(count);
-    let mut answer = vec![0; 8192];
-    for number in 0..count {
-        let opened = connect(address, number).and_then(|mut stream| {
-            stream.write_all(request)?;
-            let mut len = 0;
-            while !answer[..len].ends_with(end) {
-                let more = stream.read(&mut answer[len..])?;
-                ensure!(more > 0, "the answer has no end");
-                len += more;
-            }
-            Ok(stream)
-        });
-        streams.push(opened.with_context(|| format!("connection {number} of {count}"))?);
+    for number in first..first + count {
+        let opened = connect(address, number).and_then(|stream| ask(stream, request, end));
+        streams.push(opened.with_context(|| format!("connection {number}"))?);
     }
-    Ok(streams)
+    println!("open");
+    io::stdin().read_to_end(&mut Vec::new())?;
+    Ok(())
+}
+
+/// Sends `request` and reads an answer that ends with `end`.
+fn ask(mut stream: TcpStream, request: &[u8], end: &[u8]) -> Result<TcpStream> {
+    let mut answer = [0; 8192];
+    let mut len = 0;
+    stream.write_all(request)?;
+    while !answer[..len].ends_with(end) {
+        let more = stream.read(&mut answer[len..])?;
+        ensure!(more > 0, "the answer has no end");
+        len += more;
+    }
+    Ok(stream)
 }
 
 /// Connects from the source addresses in turn: one has too few ports.

@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: ISC
 //! Fetches an address over HTTP, follows redirects, and prints status, fields and body.
 //!
-//! `cargo fata run -p http-fetch --net:service=user --url=http://192.0.2.1/`
+//! `cargo fata run -p http-fetch --net:service=user --url=http://example.org/`
 
 #![no_std]
 #![no_main]
 
-use core::net::{IpAddr, SocketAddr};
-
 use fata::{
     http::{Answer, Client, ClientLimits, Url},
-    net::TcpStream,
+    net::{Resolver, ResolverConfig, TcpStream, connect},
     prelude::*,
 };
 
@@ -29,15 +27,18 @@ struct Args {
     redirects: u32,
 }
 
+/// How long a connection may take, its name looked up and all addresses tried.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 #[fata::main]
 async fn main(devices: Devices, args: Args) -> Result<(), Error> {
     devices.service.wait_configured().await;
+    let resolver = Resolver::new(&devices.service, ResolverConfig::default());
     let mut url = Url::parse(&args.url).context(args.url.as_str())?;
     for _ in 0..=args.redirects {
-        let peer = SocketAddr::new(address(&url)?, url.port());
-        let stream = TcpStream::connect(&devices.service, peer)
-            .await
-            .context(&format!("cannot connect to {peer}"))?;
+        let stream = timeout(PATIENCE, connect(&resolver, url.host(), url.port())).await;
+        let stream = stream.map_err(Error::from).and_then(|end| Ok(end?));
+        let stream = stream.context(&format!("cannot connect to {}", url.authority()))?;
         let mut client = Client::new(stream, url.authority(), ClientLimits::default());
         let answer = client.get(url.target()).await.context(args.url.as_str())?;
         match answer.location() {
@@ -51,17 +52,6 @@ async fn main(devices: Devices, args: Args) -> Result<(), Error> {
     Err(Error::msg(
         "too many redirects: allow more with `--redirects`",
     ))
-}
-
-/// The address of the server. This is where a name would be resolved.
-fn address(url: &Url) -> Result<IpAddr, Error> {
-    let host = url.host();
-    let what = || {
-        Error::msg(format!(
-            "give the server's IP address in `--url`, not: {host}"
-        ))
-    };
-    host.parse().map_err(|_| what())
 }
 
 /// Head and body, as they come in.

@@ -20,8 +20,7 @@ const SMALLEST_MTU: u16 = 576;
 const LONGEST_NAME: usize = 253;
 
 /// A route beside the network of the address itself.
-#[derive(Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(test, derive(Debug))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Route {
     /// First address of the network.
     pub network: Ipv4Addr,
@@ -32,8 +31,7 @@ pub struct Route {
 }
 
 /// A leased address and what came with it.
-#[derive(Clone, PartialEq, Eq)]
-#[cfg_attr(test, derive(Debug))]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lease {
     /// The address.
     pub address: Ipv4Addr,
@@ -142,19 +140,16 @@ fn addresses(message: &Message<'_>, code: u8, own: Ipv4Addr) -> Vec<Ipv4Addr> {
 /// (RFC 3442), otherwise from the list of routers.
 fn routes(message: &Message<'_>, own: Ipv4Addr) -> (Option<Ipv4Addr>, Vec<Route>) {
     let classless = message.bytes(code::CLASSLESS_ROUTES);
-    let Some(mut routes) = classless.and_then(|bytes| classless_routes(&bytes)) else {
-        let routers = addresses(message, code::ROUTERS, own);
-        return (routers.first().copied(), Vec::new());
-    };
-    routes.retain(|route| route.router != own);
-    let is_default = |route: &Route| route.prefix_len == 0 && is_host(route.router);
-    let gateway = routes.iter().find(|route| is_default(route));
-    let gateway = gateway.map(|route| route.router);
-    routes.retain(|route| route.prefix_len > 0);
-    (gateway, routes)
+    classless
+        .and_then(|bytes| classless_routes(&bytes, own))
+        .unwrap_or_else(|| {
+            let routers = addresses(message, code::ROUTERS, own);
+            (routers.first().copied(), Vec::new())
+        })
 }
 
-fn classless_routes(mut bytes: &[u8]) -> Option<Vec<Route>> {
+fn classless_routes(mut bytes: &[u8], own: Ipv4Addr) -> Option<(Option<Ipv4Addr>, Vec<Route>)> {
+    let mut gateway = None;
     let mut routes = Vec::new();
     while let Some((&prefix_len, rest)) = bytes.split_first() {
         if prefix_len > 32 {
@@ -168,7 +163,12 @@ fn classless_routes(mut bytes: &[u8]) -> Option<Vec<Route>> {
             *octet = *byte;
         }
         let router = Ipv4Addr::from(*router);
-        if routes.len() < MOST && (is_host(router) || router.is_unspecified()) {
+        let is_router = is_host(router) && router != own;
+        if prefix_len == 0 {
+            if is_router && gateway.is_none() {
+                gateway = Some(router);
+            }
+        } else if routes.len() < MOST && (is_router || router.is_unspecified()) {
             routes.push(Route {
                 network: Ipv4Addr::from_bits(u32::from_be_bytes(octets) & mask(prefix_len)),
                 prefix_len,
@@ -176,7 +176,7 @@ fn classless_routes(mut bytes: &[u8]) -> Option<Vec<Route>> {
             });
         }
     }
-    Some(routes)
+    Some((gateway, routes))
 }
 
 /// A domain of letters, digits, hyphens and underscores; some servers end it with a zero or a dot.

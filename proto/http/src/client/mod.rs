@@ -14,10 +14,9 @@ pub(crate) use self::head::Head;
 pub use self::url::{NotAUrl, Url};
 use crate::{
     chunked,
-    clock::{self, Instant},
     error::Error,
     fields::Known,
-    io::Timed,
+    io::{Deadline, Timed},
     limits::ClientLimits,
     method::Method,
     server::{push_field, push_length},
@@ -163,7 +162,7 @@ impl<F: Flow> Client<F> {
 
     /// Waits for the head of the answer, past those that only say that it will come.
     async fn answer(&mut self, method: Method) -> Result<Answer<'_, F>, Error> {
-        let deadline = clock::recent() + self.limits.head_time;
+        let mut deadline = Deadline::after(self.limits.head_time);
         loop {
             let received = self.input.get(self.start..self.filled);
             let received = received.unwrap_or_default();
@@ -175,7 +174,7 @@ impl<F: Flow> Client<F> {
                 self.start += self.head.len;
                 continue;
             }
-            self.receive(deadline).await?;
+            self.receive(&mut deadline).await?;
         }
         self.keep_alive = self.head.keep_alive;
         let at = self.start + self.head.len;
@@ -187,7 +186,7 @@ impl<F: Flow> Client<F> {
     }
 
     /// Receives more behind what is there, of a head.
-    async fn receive(&mut self, deadline: Instant) -> Result<(), Error> {
+    async fn receive(&mut self, deadline: &mut Deadline) -> Result<(), Error> {
         if self.start > 0 {
             self.input.copy_within(self.start..self.filled, 0);
             self.filled -= self.start;
@@ -322,7 +321,7 @@ impl<F: Flow> Answer<'_, F> {
     }
 
     async fn read_some(&mut self, into: &mut [u8]) -> Result<usize, Error> {
-        let deadline = clock::recent() + self.client.limits.idle_time;
+        let deadline = &mut Deadline::after(self.client.limits.idle_time);
         loop {
             let client = &mut *self.client;
             let left = &mut client.head.body;

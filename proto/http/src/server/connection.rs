@@ -7,11 +7,15 @@ use fata_device::Flow;
 use fata_runtime::Error as Failure;
 
 use super::{
-    Seat, Shared, after,
+    Seat, Shared,
     exchange::{Exchange, Sent},
     shared::Buffers,
 };
-use crate::{error::Error, io::Timed, status::Status};
+use crate::{
+    error::Error,
+    io::{Deadline, Timed},
+    status::Status,
+};
 
 /// What comes after the requests that were there.
 pub(super) enum Next {
@@ -33,8 +37,8 @@ where
     let mut io = Timed::new(flow);
     let mut requests = 0;
     let end = loop {
-        let deadline = after(shared.limits.idle_time);
-        match io.readable(deadline, |cx| seat.must_leave(cx)).await {
+        let mut deadline = Deadline::after(shared.limits.idle_time);
+        match io.readable(&mut deadline, |cx| seat.must_leave(cx)).await {
             Ok(true) => seat.busy(),
             Ok(false) | Err(Error::TimedOut) => break Next::Close,
             Err(_) => break Next::Abort,
@@ -66,9 +70,9 @@ where
     H: AsyncFn(&mut Exchange<'_, F>) -> Result<(), Failure>,
 {
     let limits = &shared.limits;
-    let mut deadline = after(limits.head_time);
+    let mut deadline = Deadline::after(limits.head_time);
     loop {
-        match io.read(buffers.room(limits.head), deadline).await {
+        match io.read(buffers.room(limits.head), &mut deadline).await {
             Ok(0) => return Next::Close,
             Ok(len) => buffers.filled += len,
             Err(Error::TimedOut) if buffers.received().is_empty() => return Next::Close,
@@ -87,7 +91,7 @@ where
             *requests += 1;
             let is_last = *requests >= limits.requests || shared.is_stopped();
             match exchange(shared, io, buffers, is_last, handler).await {
-                Next::More => deadline = after(limits.head_time),
+                Next::More => deadline = Deadline::after(limits.head_time),
                 Next::Close => return flush_and_close(shared, io, buffers).await,
                 Next::Abort => return Next::Abort,
             }

@@ -17,7 +17,7 @@ use crate::{
     clock::{self, Instant},
     error::Error,
     head::{Length, Request},
-    io::Timed,
+    io::{Deadline, Timed},
     method::Method,
     status::Status,
 };
@@ -252,7 +252,7 @@ impl<'c, F: Flow> Exchange<'c, F> {
                 return Ok(taken);
             }
             self.ask_for_body().await?;
-            let deadline = self.body_deadline();
+            let deadline = &mut Deadline::at(self.body_deadline());
             if let Some(most) = self.buffers.state.left.direct(into.len()) {
                 // Straight to where it is wanted.
                 let into = into.get_mut(..most).unwrap_or_default();

@@ -27,7 +27,7 @@ pub(crate) use shared::{Seat, Shared};
 pub use site::Site;
 
 use crate::{
-    clock::{self, Alarm, Instant},
+    clock::{self, Alarm},
     limits::Limits,
 };
 
@@ -121,7 +121,7 @@ impl Server {
     /// in, and waits until all are gone; `false` if some are left after `grace`.
     pub async fn shutdown(&self, grace: Duration) -> bool {
         self.shared.stop();
-        let deadline = after(grace);
+        let deadline = clock::recent() + grace;
         let mut alarm = Alarm::new();
         poll_fn(|cx| {
             if self.shared.poll_empty(cx).is_ready() {
@@ -162,9 +162,4 @@ impl Server {
     async fn seat(&self) -> Seat {
         poll_fn(|cx| self.shared.poll_seat(cx)).await
     }
-}
-
-/// A moment `time` from now.
-fn after(time: Duration) -> Instant {
-    clock::recent() + time
 }

@@ -8,7 +8,7 @@ use core::net::{IpAddr, Ipv4Addr};
 use super::{Ip, neighbor::News};
 use crate::{
     link::Link,
-    packet::{ETHERNET, ether},
+    packet::{ETHERNET, ether, put},
 };
 
 const REQUEST: u8 = 1;
@@ -94,15 +94,15 @@ impl Ip {
         target: ([u8; 6], Ipv4Addr),
     ) {
         let mut frame = [0; ETHERNET + LEN];
-        frame[..6].copy_from_slice(&to);
-        frame[6..12].copy_from_slice(&self.mac);
-        frame[12..14].copy_from_slice(&ether::ARP);
-        frame[14..21].copy_from_slice(&KIND);
+        put(&mut frame, 0, &to);
+        put(&mut frame, 6, &self.mac);
+        put(&mut frame, 12, &ether::ARP);
+        put(&mut frame, 14, &KIND);
         frame[21] = operation;
-        frame[22..28].copy_from_slice(&self.mac);
-        frame[28..32].copy_from_slice(&source.octets());
-        frame[32..38].copy_from_slice(&target.0);
-        frame[38..42].copy_from_slice(&target.1.octets());
+        put(&mut frame, 22, &self.mac);
+        put(&mut frame, 28, &source.octets());
+        put(&mut frame, 32, &target.0);
+        put(&mut frame, 38, &target.1.octets());
         link.send(&frame, [&[], &[]], Default::default());
     }
 }

@@ -86,11 +86,6 @@ impl Claims {
         self.given_up.retain(|other| *other != address);
     }
 
-    /// Whether the address is ours.
-    pub(super) fn has(&self, address: IpAddr) -> bool {
-        self.claims.iter().any(|claim| claim.address == address)
-    }
-
     /// Whether another host was found to have the address.
     pub(super) fn is_given_up(&self, address: IpAddr) -> bool {
         self.given_up.contains(&address)

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     checksum::Sum,
     link::Link,
-    packet::{ETHERNET, Header, protocol},
+    packet::{ETHERNET, Header, protocol, put},
 };
 
 const ECHO_REPLY_V4: u8 = 0;
@@ -166,18 +166,22 @@ impl Ip {
         let mut error = quoted.error;
         error.kind = kind;
         if let IcmpErrorKind::TooBig(mtu) = kind {
-            let mtu = if mtu == 0 {
-                plateau_below(quoted.len)
-            } else {
-                mtu
+            let known = self.mtu(error.destination);
+            let mtu = match mtu {
+                0 => plateau_below(quoted.len.min(known)),
+                mtu => mtu,
             };
             error.kind = IcmpErrorKind::TooBig(mtu);
-            // Such a packet cannot have been too long. TCP has its sequence numbers to find out
-            // whether it has sent the packet, and says so itself (RFC 5927, section 7.2).
-            if quoted.len <= mtu || quoted.len > self.mtu(error.destination) {
+            // A packet of that length cannot have been too long.
+            if quoted.len <= mtu {
                 return Input::Nothing;
             }
+            // TCP has its sequence numbers to find out whether it has sent the packet, and says so
+            // itself (RFC 5927, section 7.2). Its packets may also be quoted before they were cut.
             if error.protocol != protocol::TCP {
+                if quoted.len > known {
+                    return Input::Nothing;
+                }
                 self.set_path_mtu(error.destination, mtu, now);
             }
         }
@@ -217,7 +221,7 @@ impl Ip {
         let len = if local.is_some() {
             message[8] = SOURCE_LINK_LAYER;
             message[9] = 1;
-            message[10..].copy_from_slice(&self.mac);
+            put(&mut message, 10, &self.mac);
             16
         } else {
             8

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     checksum::Sum,
     link::Link,
-    packet::{ETHERNET, ether, protocol},
+    packet::{ETHERNET, ether, protocol, put},
 };
 
 const QUERY: u8 = 0x11;
@@ -61,24 +61,24 @@ impl Ip {
             _ => Ipv4Addr::UNSPECIFIED,
         };
         let mut frame = [0; ETHERNET + HEADER + MESSAGE];
-        frame[..6].copy_from_slice(&ethernet(to.into()));
-        frame[6..12].copy_from_slice(&self.mac);
-        frame[12..14].copy_from_slice(&ether::IPV4);
+        put(&mut frame, 0, &ethernet(to.into()));
+        put(&mut frame, 6, &self.mac);
+        put(&mut frame, 12, &ether::IPV4);
         let (ip, message) = frame[ETHERNET..].split_at_mut(HEADER);
         ip[0] = 0x46;
         ip[3] = (HEADER + MESSAGE) as u8;
         ip[8] = 1;
         ip[9] = protocol::IGMP;
-        ip[12..16].copy_from_slice(&source.octets());
-        ip[16..20].copy_from_slice(&to.octets());
+        put(ip, 12, &source.octets());
+        put(ip, 16, &to.octets());
         ip[20] = 0x94;
         ip[21] = 4;
         let sum = Sum::default().add(ip).finish();
-        ip[10..12].copy_from_slice(&sum);
+        put(ip, 10, &sum);
         message[0] = kind;
-        message[4..8].copy_from_slice(&group.octets());
+        put(message, 4, &group.octets());
         let sum = Sum::default().add(message).finish();
-        message[2..4].copy_from_slice(&sum);
+        put(message, 2, &sum);
         link.send(&frame, [&[], &[]], Default::default());
     }
 }

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: ISC
 //! The state of the Internet layer, its clock, and what the layers above ask of it.
 
-use alloc::{collections::VecDeque, vec::Vec};
+use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use fata_device::{NetInfo, net::Capabilities};
 
 use super::{
     claim::{Claims, Message, Verdict},
-    group::{Groups, solicited_node},
+    group::{ALL_HOSTS, Groups, solicited_node},
     hop::Hops,
     icmp_error::Bucket,
     neighbor::{Due, Neighbors, News},
@@ -55,7 +55,7 @@ pub(crate) struct Ip {
     pub(super) hops: Hops,
     pub(super) idents: Idents,
     /// The first twelve bytes of frames from ourselves, which nobody else knows.
-    pub(super) token: [u8; 12],
+    pub(super) token: [[u8; 6]; 2],
     pub(super) addresses: AddressTable,
     version: u32,
     lease: Option<(Ipv4Prefix, Option<Ipv4Addr>)>,
@@ -66,7 +66,7 @@ pub(crate) struct Ip {
     pub(super) slaac: Option<Slaac>,
     pub(super) mld1_until: u64,
     pub(super) reassembly: Reassembly,
-    pub(super) loopback: VecDeque<Vec<u8>>,
+    pub(super) loopback: Vec<Vec<u8>>,
     pub(super) errors: Bucket,
     pub(super) counters: IpCounters,
 }
@@ -86,11 +86,11 @@ impl Ip {
                 ..
             }
         );
-        let mut token = [0; 12];
-        token[..8].copy_from_slice(&random().to_ne_bytes());
-        token[8..].copy_from_slice(&(random() as u32).to_ne_bytes());
         // No group's: such frames are looked at more closely.
-        token[0] &= !1;
+        let [a, b, c, d, e, f, ..] =
+            (random() & !u64::from_ne_bytes([1, 0, 0, 0, 0, 0, 0, 0])).to_ne_bytes();
+        let [g, h, i, j, k, l, ..] = random().to_ne_bytes();
+        let token = [[a, b, c, d, e, f], [g, h, i, j, k, l]];
         let mut ip = Self {
             mac: info.mac,
             mtu: info.mtu,
@@ -111,7 +111,7 @@ impl Ip {
             slaac: advertisements.then(|| Slaac::new(info.mac, now)),
             mld1_until: 0,
             reassembly: Reassembly::default(),
-            loopback: VecDeque::new(),
+            loopback: Vec::new(),
             errors: Bucket::new(now),
             counters: IpCounters::default(),
         };
@@ -166,10 +166,10 @@ impl Ip {
             match due {
                 Due::Ask(IpAddr::V4(target), station) => self.arp_ask(link, target, station),
                 Due::Ask(IpAddr::V6(target), station) => self.ndp_ask(link, target, station),
-                Due::Lost(address, parked) => {
-                    self.counters.unresolved += parked.len() as u64;
+                Due::Lost(address) => {
                     self.set_silent(address, true, now);
-                    for parked in &parked {
+                    while let Some(parked) = self.neighbors.unpark(address) {
+                        self.counters.unresolved += 1;
                         self.host_unreachable(link, &parked.frame, now);
                     }
                 }
@@ -196,10 +196,11 @@ impl Ip {
     /// Makes the table of addresses from all that says which there are.
     pub(super) fn update_addresses(&mut self, now: u64) {
         let mut table = AddressTable::default();
-        if let Ipv4::Static { prefix, gateway } = self.ipv4 {
-            table.prefixes.push(prefix.into_ip());
-            table.gateway4 = gateway;
-        } else if let Some((prefix, gateway)) = self.lease {
+        let fixed = match self.ipv4 {
+            Ipv4::Static { prefix, gateway } => Some((prefix, gateway)),
+            Ipv4::Off | Ipv4::Dhcp => self.lease,
+        };
+        if let Some((prefix, gateway)) = fixed {
             table.prefixes.push(prefix.into_ip());
             table.gateway4 = gateway;
         }
@@ -207,9 +208,9 @@ impl Ip {
             prefix, gateway, ..
         } = self.ipv6
         {
+            table.prefixes.extend(prefix.map(Prefix::into_ip));
             let local = Prefix::new(link_local(self.mac).into(), 64);
-            let fixed = prefix.map(Prefix::into_ip);
-            table.prefixes.extend(fixed.into_iter().chain(local));
+            table.prefixes.extend(local);
             table.gateways6.extend(gateway);
         }
         if let Some(slaac) = &self.slaac {
@@ -218,25 +219,21 @@ impl Ip {
         table
             .prefixes
             .retain(|own| is_host(own.address()) && !self.claims.is_given_up(own.address()));
-        let old = core::mem::replace(&mut self.addresses, table);
-        for gone in old.prefixes {
+        core::mem::swap(&mut self.addresses, &mut table);
+        self.hops.clear();
+        self.version = self.version.wrapping_add(1);
+        for gone in &table.prefixes {
             if !self.addresses.has(gone.address()) {
                 self.claims.end(gone.address());
-                if let IpAddr::V6(address) = gone.address() {
-                    self.groups.leave(solicited_node(address).into(), now);
-                }
+                self.groups.leave(questions_to(gone.address()), now);
             }
         }
         for own in &self.addresses.prefixes {
-            if !self.claims.has(own.address()) {
+            if !table.has(own.address()) {
                 self.claims.begin(own.address(), now);
-                if let IpAddr::V6(address) = own.address() {
-                    self.groups.join(solicited_node(address).into(), now);
-                }
+                self.groups.join(questions_to(own.address()), now);
             }
         }
-        self.hops.clear();
-        self.version = self.version.wrapping_add(1);
     }
 
     /// Takes in what was said of a neighbour, and sends what waited for it.
@@ -246,7 +243,10 @@ impl Ip {
         }
         self.hops.clear();
         self.set_silent(address, false, now);
-        while let Some((mac, mut parked)) = self.neighbors.unpark(address) {
+        let Some(mac) = self.neighbors.station(address) else {
+            return;
+        };
+        while let Some(mut parked) = self.neighbors.unpark(address) {
             if let Some(to) = parked.frame.first_chunk_mut() {
                 *to = mac;
             }
@@ -276,7 +276,7 @@ impl Ip {
 
     /// A frame that this stack sent to itself, for [`receive`](Self::receive).
     pub(crate) fn take_loopback(&mut self) -> Option<Vec<u8>> {
-        self.loopback.pop_front()
+        (!self.loopback.is_empty()).then(|| self.loopback.remove(0))
     }
 
     /// The address to send to `destination` from (RFC 6724, section 5); without one, no route.
@@ -370,7 +370,8 @@ impl Ip {
 
     #[inline(never)]
     fn confirm_hop(&mut self, destination: IpAddr, now: u64) {
-        if let Some(hop) = self.addresses.next_hop(destination)
+        if !self.has(destination)
+            && let Some(hop) = self.addresses.next_hop(destination)
             && self.neighbors.confirm(hop, now)
         {
             self.hops.clear();
@@ -399,5 +400,13 @@ impl Ip {
         let local = link_local(self.mac);
         let settled = self.addresses.has(local.into()) && !self.claims.is_tentative(local.into());
         settled.then_some(local)
+    }
+}
+
+/// The group that an address makes us a member of: for IPv4, that of all hosts.
+fn questions_to(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => ALL_HOSTS.into(),
+        IpAddr::V6(address) => solicited_node(address).into(),
     }
 }

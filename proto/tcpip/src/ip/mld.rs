@@ -10,7 +10,7 @@ use super::{
     Ip, SECOND,
     group::{ALL_NODES, Report, ethernet},
 };
-use crate::{address::link_local, link::Link};
+use crate::{address::link_local, link::Link, packet::put};
 
 pub(super) const QUERY: u8 = 130;
 const REPORT_V1: u8 = 131;
@@ -66,7 +66,7 @@ impl Ip {
             } else {
                 REPORT_V1
             };
-            message[8..24].copy_from_slice(&group.octets());
+            put(&mut message, 8, &group.octets());
             let to = if report == Report::Left {
                 ALL_ROUTERS
             } else {
@@ -81,7 +81,7 @@ impl Ip {
                 Report::Left => TO_INCLUDE,
                 Report::Current => IS_EXCLUDE,
             };
-            message[12..28].copy_from_slice(&group.octets());
+            put(&mut message, 12, &group.octets());
             (ALL_MLD2_ROUTERS, QUERY_V2)
         };
         // An address that is still asked for serves, but not one that we have lost (RFC 3590).

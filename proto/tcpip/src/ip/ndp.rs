@@ -12,7 +12,7 @@ use super::{
     group::{ALL_NODES, ethernet, solicited_node},
     neighbor::News,
 };
-use crate::link::Link;
+use crate::{link::Link, packet::put};
 
 pub(super) const ROUTER_ADVERTISEMENT: u8 = 134;
 pub(super) const SOLICITATION: u8 = 135;
@@ -162,10 +162,10 @@ impl Ip {
     }
 
     fn finish(&self, message: &mut [u8; WITH_OPTION], target: Ipv6Addr, option: u8) {
-        message[8..24].copy_from_slice(&target.octets());
+        put(message, 8, &target.octets());
         message[24] = option;
         message[25] = 1;
-        message[26..].copy_from_slice(&self.mac);
+        put(message, 26, &self.mac);
     }
 
     /// Asks for `target`: all that may have it, or the one station that had it.
@@ -190,7 +190,7 @@ impl Ip {
     pub(super) fn ndp_probe(&self, link: &mut dyn Link, address: Ipv6Addr) {
         let mut message = [0; MESSAGE];
         message[0] = SOLICITATION;
-        message[8..24].copy_from_slice(&address.octets());
+        put(&mut message, 8, &address.octets());
         let group = solicited_node(address);
         let addresses = [Ipv6Addr::UNSPECIFIED, group];
         self.send_local(link, ethernet(group.into()), addresses, &mut message, false);

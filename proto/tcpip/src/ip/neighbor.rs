@@ -7,12 +7,13 @@
 //! pushes out a neighbour that answers. Frames for a neighbour that is asked for are parked, a
 //! bounded number of the latest. Read first: RFC 4861 sections 5.1, 7.2 and 7.3.
 
-use alloc::{collections::VecDeque, vec::Vec};
-use core::net::IpAddr;
+use alloc::vec::Vec;
+use core::net::{IpAddr, Ipv6Addr};
 
 use fata_device::net::Offload;
 
 use super::SECOND;
+use crate::address::bits;
 
 /// How long an answer counts (RFC 4861, section 10; what routers say of it is not looked at).
 const REACHABLE_TIME: u64 = 30 * SECOND;
@@ -40,7 +41,8 @@ enum State {
 }
 
 struct Entry {
-    address: IpAddr,
+    /// The address as a number.
+    address: u128,
     mac: [u8; 6],
     state: State,
     /// When the state ends; for a stale entry, when it was last heard of.
@@ -81,8 +83,8 @@ pub(crate) struct News {
 pub(crate) enum Due {
     /// Ask for an address: that station, or all.
     Ask(IpAddr, Option<[u8; 6]>),
-    /// Nobody answered; these frames were parked for it.
-    Lost(IpAddr, Vec<Parked>),
+    /// Nobody answered; what was parked for it is to be taken.
+    Lost(IpAddr),
 }
 
 /// The cache.
@@ -90,7 +92,8 @@ pub(crate) enum Due {
 pub(crate) struct Neighbors {
     /// By address.
     entries: Vec<Entry>,
-    parked: VecDeque<Parked>,
+    /// Oldest first.
+    parked: Vec<Parked>,
     /// No state but a reachable one ends before this.
     next: u64,
 }
@@ -104,8 +107,9 @@ impl Neighbors {
     }
 
     fn find(&self, address: IpAddr) -> Result<usize, usize> {
+        let address = bits(address);
         self.entries
-            .binary_search_by(|entry| entry.address.cmp(&address))
+            .binary_search_by_key(&address, |entry| entry.address)
     }
 
     /// Where to send what goes to `address`; asks for it if that is not known.
@@ -152,11 +156,11 @@ impl Neighbors {
         };
         if let Some(victim) = victim {
             let gone = self.entries.remove(victim);
-            self.parked.retain(|parked| parked.hop != gone.address);
+            while self.unpark(gone.address()).is_some() {}
         }
         let place = self.find(address).err()?;
         let entry = Entry {
-            address,
+            address: bits(address),
             mac: [0; 6],
             state,
             at: now,
@@ -234,38 +238,27 @@ impl Neighbors {
 
     /// Parks a frame until `hop` has answered; the oldest frames make room.
     pub(crate) fn park(&mut self, hop: IpAddr, frame: Vec<u8>, offload: Offload) {
-        let bytes = |parked: &VecDeque<Parked>| -> usize {
-            parked.iter().map(|parked| parked.frame.len()).sum()
-        };
-        while self.parked.len() >= MAX_PARKED
-            || bytes(&self.parked) + frame.len() > MAX_PARKED_BYTES
-        {
-            if self.parked.pop_front().is_none() {
-                break;
-            }
-        }
-        self.parked.push_back(Parked {
+        self.parked.push(Parked {
             hop,
             frame,
             offload,
         });
-    }
-
-    /// Takes the next frame that was parked for `hop`, with where it goes, once that is known.
-    pub(crate) fn unpark(&mut self, hop: IpAddr) -> Option<([u8; 6], Parked)> {
-        let entry = self.entries.get(self.find(hop).ok()?)?;
-        if matches!(entry.state, State::Incomplete(_)) {
-            return None;
+        let mut bytes: usize = self.parked.iter().map(|parked| parked.frame.len()).sum();
+        while self.parked.len() > MAX_PARKED || bytes > MAX_PARKED_BYTES {
+            bytes -= self.parked.remove(0).frame.len();
         }
-        let place = self.parked.iter().position(|parked| parked.hop == hop)?;
-        Some((entry.mac, self.parked.remove(place)?))
     }
 
-    /// Whether nobody has answered for `address` although it was asked for.
-    pub(crate) fn is_silent(&self, address: IpAddr) -> bool {
-        let place = self.find(address).ok();
-        let entry = place.and_then(|place| self.entries.get(place));
-        entry.is_some_and(|entry| matches!(entry.state, State::Incomplete(_)))
+    /// Takes the next frame that was parked for `hop`.
+    pub(crate) fn unpark(&mut self, hop: IpAddr) -> Option<Parked> {
+        let place = self.parked.iter().position(|parked| parked.hop == hop)?;
+        Some(self.parked.remove(place))
+    }
+
+    /// The Ethernet address of `address`, if it is known.
+    pub(crate) fn station(&self, address: IpAddr) -> Option<[u8; 6]> {
+        let entry = self.entries.get(self.find(address).ok()?)?;
+        (!matches!(entry.state, State::Incomplete(_))).then_some(entry.mac)
     }
 
     /// When something is due next.
@@ -305,21 +298,21 @@ impl Neighbors {
                 None => State::Incomplete(left),
                 Some(_) => State::Probe(left),
             };
-            return Some(Due::Ask(entry.address, to));
+            return Some(Due::Ask(entry.address(), to));
         }
-        let address = self.entries.remove(lost?).address;
-        let (gone, kept) = self
-            .parked
-            .drain(..)
-            .partition(|parked| parked.hop == address);
-        self.parked = kept;
-        Some(Due::Lost(address, Vec::from(gone)))
+        Some(Due::Lost(self.entries.remove(lost?).address()))
     }
 
     /// How many neighbours are known or asked for.
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
+    }
+}
+
+impl Entry {
+    fn address(&self) -> IpAddr {
+        Ipv6Addr::from_bits(self.address).to_canonical()
     }
 }
 

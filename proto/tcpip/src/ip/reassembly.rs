@@ -5,7 +5,7 @@
 //! other bytes are an attack: the whole packet is refused, whatever else of it may still come. Read
 //! first: RFC 791 section 3.2, RFC 1122 section 3.3.2, RFC 8200 section 4.5, RFC 5722 section 4.
 
-use alloc::{collections::VecDeque, vec::Vec};
+use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use super::{
@@ -45,7 +45,7 @@ struct Partial {
 
 /// Packets of which not all is there, oldest first.
 #[derive(Default)]
-pub(super) struct Reassembly(VecDeque<Partial>);
+pub(super) struct Reassembly(Vec<Partial>);
 
 impl Reassembly {
     /// Takes in a fragment. Gives the frame with the whole packet, if this was the last piece.
@@ -68,7 +68,7 @@ impl Reassembly {
         let place = match self.0.iter().position(|own| own.is_of(header, fragment)) {
             Some(place) => place,
             None => {
-                self.0.push_back(Partial::new(frame, header, fragment, now));
+                self.0.push(Partial::new(frame, header, fragment, now));
                 self.0.len() - 1
             }
         };
@@ -95,17 +95,20 @@ impl Reassembly {
         if partial.ranges != [(0, len)] {
             return None;
         }
-        self.0.remove(place)?.finish()
+        self.0.remove(place).finish()
     }
 
     /// Drops the oldest packets until there is room for the one at `place` to have `end` bytes, and
     /// says where that one is then.
     fn make_room(&mut self, mut place: usize, end: usize) -> Option<usize> {
-        let bytes = |all: &VecDeque<Partial>| all.iter().map(|own| own.frame.len()).sum::<usize>();
-        while self.0.len() > MAX_PACKETS || bytes(&self.0) + end > MAX_BYTES {
+        let mut bytes: usize = self.0.iter().map(|own| own.frame.len()).sum();
+        while self.0.len() > MAX_PACKETS || bytes + end > MAX_BYTES {
             // The oldest other one.
             let victim = usize::from(place == 0);
-            self.0.remove(victim)?;
+            if victim >= self.0.len() {
+                return None;
+            }
+            bytes -= self.0.remove(victim).frame.len();
             place = place.saturating_sub(1);
         }
         Some(place)
@@ -113,24 +116,22 @@ impl Reassembly {
 
     /// When the oldest packet is given up.
     pub(super) fn deadline(&self) -> u64 {
-        self.0.front().map_or(u64::MAX, |own| own.until)
+        self.0.first().map_or(u64::MAX, |own| own.until)
     }
 
     /// Gives up the oldest packet if its time is over: what has come of it in one piece from its
     /// beginning, as a frame, which is empty if that is nothing.
     pub(super) fn expired(&mut self, now: u64) -> Option<Vec<u8>> {
-        let oldest = self.0.pop_front_if(|own| own.until <= now)?;
+        if now < self.deadline() {
+            return None;
+        }
+        let mut oldest = self.0.remove(0);
         let first = oldest.ranges.first().filter(|range| range.0 == 0);
-        let frame = first.and_then(|(_, end)| {
-            let mut oldest = Partial {
-                frame: oldest.frame.clone(),
-                ranges: Vec::new(),
-                ..oldest
-            };
-            oldest.frame.truncate(oldest.headers() + end);
-            oldest.finish()
-        });
-        Some(frame.unwrap_or_default())
+        let Some((_, end)) = first else {
+            return Some(Vec::new());
+        };
+        oldest.frame.truncate(oldest.headers() + end);
+        Some(oldest.finish().unwrap_or_default())
     }
 }
 
@@ -180,17 +181,16 @@ impl Partial {
         let end = start + piece.len();
         let headers = self.headers();
         let (from, to) = (headers + start, headers + end);
-        let after = self.ranges.partition_point(|range| range.1 < start);
-        if let Some((begin, stop)) = self.ranges.get(after).copied() {
+        // The first range that is not wholly before the piece: it may touch it.
+        let mut next = self.ranges.partition_point(|range| range.1 < start);
+        if let Some((begin, stop)) = self.ranges.get(next).copied() {
             if begin <= start && end <= stop {
                 return self.frame.get(from..to) == Some(piece);
             }
-            // Side by side is no overlap.
-            let beside = stop == start;
-            let next = self.ranges.get(after + usize::from(beside));
-            if next.is_some_and(|next| next.0 < end) {
-                return false;
-            }
+            next += usize::from(stop == start);
+        }
+        if self.ranges.get(next).is_some_and(|range| range.0 < end) {
+            return false;
         }
         if self.frame.len() < to {
             self.frame.resize(to, 0);
@@ -199,17 +199,30 @@ impl Partial {
             return false;
         };
         place.copy_from_slice(piece);
-        self.ranges.insert(after, (start, end));
-        // Joins what now lies side by side.
-        self.ranges.sort_unstable();
-        self.ranges.dedup_by(|later, earlier| {
-            let joins = earlier.1 == later.0;
-            if joins {
-                earlier.1 = later.1;
-            }
-            joins
-        });
+        self.note(next, start, end);
         self.ranges.len() <= MAX_RANGES
+    }
+
+    /// Notes that a piece has come before the range `next`, and joins what lies side by side.
+    fn note(&mut self, next: usize, mut start: usize, mut end: usize) {
+        let mut place = next;
+        if let Some(before) = next.checked_sub(1)
+            && let Some(range) = self.ranges.get(before)
+            && range.1 == start
+        {
+            start = range.0;
+            place = before;
+        }
+        if let Some(range) = self.ranges.get(next)
+            && range.0 == end
+        {
+            end = range.1;
+            self.ranges.remove(next);
+        }
+        match self.ranges.get_mut(place) {
+            Some(range) if place < next => *range = (start, end),
+            _ => self.ranges.insert(place, (start, end)),
+        }
     }
 
     fn refuse(&mut self) {

@@ -14,7 +14,7 @@ use crate::{
     address::is_host,
     checksum::Sum,
     config::{Ipv4, Ipv6},
-    link::{Link, Payload, Received},
+    link::{Link, Received},
     packet::{self, ETHERNET, Flaw, Header, UDP, ether, protocol},
 };
 
@@ -43,9 +43,7 @@ impl Ip {
         now: u64,
     ) -> Input {
         let offload = frame.offload();
-        let len = frame.bytes().len();
-        let payload = Payload::new(frame, 0..len);
-        self.input(link, payload.bytes(), offload, now)
+        self.input(link, frame.bytes(), offload, now)
     }
 
     /// Takes in a frame as bytes.
@@ -60,10 +58,11 @@ impl Ip {
             self.counters.malformed += 1;
             return Input::Nothing;
         };
-        let looped = ethernet[..12] == self.token;
+        let [to, from] = addresses(ethernet);
+        let looped = [to, from] == self.token;
         let to_many = ethernet[0] & 1 != 0;
-        let from_us = ethernet[6..12] == self.mac;
-        let to_us = ethernet[..6] == self.mac || to_many;
+        let from_us = from == self.mac;
+        let to_us = to == self.mac || to_many;
         if !looped && (from_us || !to_us) {
             self.counters.foreign += 1;
             return Input::Nothing;
@@ -262,6 +261,12 @@ impl Ip {
             self.complain(link, frame, &header, what, now);
         }
     }
+}
+
+/// Receiver and sender in an Ethernet header.
+fn addresses(header: &[u8; ETHERNET]) -> [[u8; 6]; 2] {
+    let [a, b, c, d, e, f, g, h, i, j, k, l, ..] = *header;
+    [[a, b, c, d, e, f], [g, h, i, j, k, l]]
 }
 
 /// The datagram in the payload of a packet, as long as it says it is.

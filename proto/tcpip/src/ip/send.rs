@@ -14,7 +14,7 @@ use super::{Ecn, Ip, Outgoing, SendError, group::ethernet, neighbor::Known};
 use crate::{
     checksum::Sum,
     link::Link,
-    packet::{ETHERNET, IPV4, IPV6, ether, protocol},
+    packet::{ETHERNET, IPV4, IPV6, ether, protocol, put},
 };
 
 /// Room for Ethernet, IPv6 and fragment header and the longest transport header, which is TCP's.
@@ -78,38 +78,58 @@ impl Fields {
     /// are of two families.
     #[inline]
     pub(super) fn emit(&self, head: &mut [u8; HEAD], len: usize) -> Option<(usize, Sum)> {
+        let (ethernet, rest) = head.split_first_chunk_mut::<ETHERNET>()?;
+        let [.., kind0, kind1] = ethernet;
         match (self.source, self.destination) {
             (IpAddr::V4(source), IpAddr::V4(destination)) => {
-                head[12..14].copy_from_slice(&ether::IPV4);
-                let ip: &mut [u8; IPV4] = head[ETHERNET..].first_chunk_mut()?;
-                ip[0] = 0x45;
-                ip[1] = self.traffic;
-                ip[2..4].copy_from_slice(&((IPV4 + len) as u16).to_be_bytes());
-                ip[4..6].copy_from_slice(&self.ident.to_be_bytes());
-                ip[6..8].copy_from_slice(&self.fragment.to_be_bytes());
-                ip[8] = self.hop_limit;
-                ip[9] = self.protocol;
-                ip[10..12].fill(0);
-                ip[12..16].copy_from_slice(&source.octets());
-                ip[16..20].copy_from_slice(&destination.octets());
-                let sum = Sum::default().add(&ip[..]).finish();
-                ip[10..12].copy_from_slice(&sum);
-                Some((ETHERNET + IPV4, Sum::default().add(&ip[12..])))
+                [*kind0, *kind1] = ether::IPV4;
+                *rest.first_chunk_mut()? = self.ipv4(source.octets(), destination.octets(), len);
+                let addresses = Sum::default().add_word(source.octets());
+                let addresses = addresses.add_word(destination.octets());
+                Some((ETHERNET + IPV4, addresses))
             }
             (IpAddr::V6(source), IpAddr::V6(destination)) => {
-                head[12..14].copy_from_slice(&ether::IPV6);
-                let ip: &mut [u8; IPV6] = head[ETHERNET..].first_chunk_mut()?;
-                ip[0] = 0x60 | self.traffic >> 4;
-                ip[1] = self.traffic << 4;
-                ip[4..6].copy_from_slice(&(len as u16).to_be_bytes());
-                ip[6] = self.protocol;
-                ip[7] = self.hop_limit;
-                ip[8..24].copy_from_slice(&source.octets());
-                ip[24..40].copy_from_slice(&destination.octets());
-                Some((ETHERNET + IPV6, Sum::default().add(&ip[8..])))
+                [*kind0, *kind1] = ether::IPV6;
+                let (source, destination) = (source.octets(), destination.octets());
+                let (first, rest) = rest.split_first_chunk_mut::<8>()?;
+                let [len0, len1] = (len as u16).to_be_bytes();
+                *first = [
+                    0x60 | self.traffic >> 4,
+                    self.traffic << 4,
+                    0,
+                    0,
+                    len0,
+                    len1,
+                    self.protocol,
+                    self.hop_limit,
+                ];
+                let (addresses, _) = rest.as_chunks_mut::<16>();
+                *addresses.first_mut()? = source;
+                *addresses.get_mut(1)? = destination;
+                let addresses = Sum::default().add(&source).add(&destination);
+                Some((ETHERNET + IPV6, addresses))
             }
             _ => None,
         }
+    }
+
+    #[inline]
+    fn ipv4(&self, source: [u8; 4], destination: [u8; 4], len: usize) -> [u8; IPV4] {
+        let [len0, len1] = ((IPV4 + len) as u16).to_be_bytes();
+        let [ident0, ident1] = self.ident.to_be_bytes();
+        let [fragment0, fragment1] = self.fragment.to_be_bytes();
+        let [s0, s1, s2, s3] = source;
+        let [d0, d1, d2, d3] = destination;
+        let (traffic, hops, protocol) = (self.traffic, self.hop_limit, self.protocol);
+        // Summed as numbers: what was just written in bytes is slow to read in words.
+        let sum = Sum::default().add_word([0x45, traffic, len0, len1]);
+        let sum = sum.add_word([ident0, ident1, fragment0, fragment1]);
+        let sum = sum.add_word([hops, protocol, 0, 0]);
+        let [sum0, sum1] = sum.add_word(source).add_word(destination).finish();
+        [
+            0x45, traffic, len0, len1, ident0, ident1, fragment0, fragment1, hops, protocol, sum0,
+            sum1, s0, s1, s2, s3, d0, d1, d2, d3,
+        ]
     }
 }
 
@@ -169,7 +189,10 @@ impl Ip {
                 };
                 pseudo.fold().to_ne_bytes()
             } else {
-                finish(pseudo.add_pieces([place, first, second]), packet.protocol)
+                finish(
+                    pseudo.add_pieces([packet.header, first, second]),
+                    packet.protocol,
+                )
             };
             set_checksum(place, offset, sum);
         }
@@ -239,12 +262,13 @@ impl Ip {
         offload: Offload,
         now: u64,
     ) -> Result<(), SendError> {
-        if let Next::Station(mac) = next {
-            head[..6].copy_from_slice(&mac);
-        }
-        head[6..12].copy_from_slice(&self.mac);
-        if let Next::Ourselves = next {
-            head[..12].copy_from_slice(&self.token);
+        let addresses = match next {
+            Next::Station(to) => [to, self.mac],
+            Next::Unresolved(_) => [[0; 6], self.mac],
+            Next::Ourselves => self.token,
+        };
+        if let Some(place) = head.as_chunks_mut().0.first_chunk_mut() {
+            *place = addresses;
         }
         let headers = head.get(..end).unwrap_or(&[]);
         match next {
@@ -267,7 +291,7 @@ impl Ip {
         if self.loopback.len() >= MAX_LOOPBACK || bytes + frame.len() > MAX_LOOPBACK_BYTES {
             self.counters.loopback_full += 1;
         } else {
-            self.loopback.push_back(frame);
+            self.loopback.push(frame);
         }
     }
 
@@ -300,9 +324,9 @@ impl Ip {
         let Some((at, addresses)) = fields.emit(&mut head, options + message.len()) else {
             return;
         };
-        head[..6].copy_from_slice(&station);
-        head[6..12].copy_from_slice(&self.mac);
-        head[at..at + ALERT.len()].copy_from_slice(&ALERT);
+        put(&mut head, 0, &station);
+        put(&mut head, 6, &self.mac);
+        put(&mut head, at, &ALERT);
         let sum = pseudo(addresses, protocol::ICMPV6, message.len()).add(message);
         set_checksum(message, 2, sum.finish());
         let headers = head.get(..at + options).unwrap_or(&[]);
@@ -327,8 +351,8 @@ impl Ip {
             (128, protocol::ICMPV6)
         };
         let mut header = [kind, 0, 0, 0, 0, 0, 0, 0];
-        header[4..6].copy_from_slice(&ident.to_be_bytes());
-        header[6..8].copy_from_slice(&sequence.to_be_bytes());
+        put(&mut header, 4, &ident.to_be_bytes());
+        put(&mut header, 6, &sequence.to_be_bytes());
         let packet = Outgoing {
             source,
             destination,

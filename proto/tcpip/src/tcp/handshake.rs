@@ -49,9 +49,7 @@ impl Tcp {
             sent: now,
             repeated: false,
         };
-        let crowded = listener.half_open >= config.backlog.max(1);
-        let crowded = crowded || self.half_open.is_full();
-        if crowded {
+        if self.half_open.is_full() {
             listener.cookie_sent = Some(now);
             let (tuple, irs) = (&half_open.tuple, handshake.irs);
             half_open.iss = cookie::make(&self.key, tuple, irs, handshake.peer_mss, now);

@@ -165,9 +165,16 @@ impl Tcp {
     }
 
     /// How many connections there are, how many handshakes under way, and how many in TIME-WAIT.
+    #[cfg(test)]
     pub(crate) fn population(&self) -> (usize, usize, usize) {
         let (half_open, time_wait) = (self.half_open.len(), self.time_wait.len());
         (self.connections.len(), half_open, time_wait)
+    }
+
+    /// The SYN queue, to be made smaller.
+    #[cfg(test)]
+    pub(crate) fn syn_queue(&mut self) -> &mut SynQueue {
+        &mut self.half_open
     }
 
     /// Listens on a port.
@@ -555,7 +562,9 @@ fn keepalive(idle: Option<Duration>) -> Option<Keepalive> {
 }
 
 fn milliseconds(duration: Duration) -> u32 {
-    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX).max(1)
+    u32::try_from(duration.as_millis())
+        .unwrap_or(u32::MAX)
+        .max(1)
 }
 
 /// Payload and options that fit in a packet (RFC 9293, section 3.7.1).
@@ -565,4 +574,22 @@ fn largest_segment(mtu: u16, peer: IpAddr) -> u16 {
         IpAddr::V6(_) => 40,
     };
     mtu.saturating_sub(ip + HEADER_LEN as u16)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What an idle connection takes, with its places in slab, index and timers at their emptiest,
+    /// and what its program holds.
+    #[test]
+    fn an_idle_connection_takes_less_than_a_kilobyte() {
+        let entry = size_of::<Entry>();
+        let places = size_of::<Box<Entry>>() + 16 + 3 * size_of::<u64>() + 2 * 24;
+        let held = stream::HELD_SIZE;
+        assert!(
+            entry + places + held <= CONNECTION_COST,
+            "{entry} + {places} + {held}"
+        );
+    }
 }

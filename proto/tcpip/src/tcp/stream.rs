@@ -46,6 +46,10 @@ struct Held {
     id: ConnectionId,
 }
 
+/// Bytes that a stream takes on the heap, the counts of its `Rc` included.
+#[cfg(test)]
+pub(super) const HELD_SIZE: usize = size_of::<Held>() + 2 * size_of::<usize>();
+
 impl TcpStream {
     /// Connects to `peer` from an address and port that the stack chooses.
     ///

@@ -11,8 +11,8 @@ use alloc::collections::VecDeque;
 
 use super::{connection::Handshake, hash::Tuple, listener::ListenerId, seq::Seq, table::Slab};
 
-/// Handshakes at once.
-pub(crate) const CAPACITY: usize = 1024;
+/// Handshakes at once: a tenth of a megabyte at most.
+const CAPACITY: usize = 1024;
 /// The first wait; each further one is twice as long.
 const FIRST_WAIT: u64 = 1_000_000_000;
 /// How many waits there are.
@@ -35,6 +35,7 @@ pub(crate) struct HalfOpen {
 /// All half-open connections.
 pub(crate) struct SynQueue {
     slab: Slab<HalfOpen>,
+    capacity: usize,
     /// Who waits, with generation and the time when the wait is over; those who are gone too.
     waits: [VecDeque<(u64, u32, u32)>; WAITS],
 }
@@ -52,6 +53,7 @@ impl SynQueue {
     pub(crate) fn new() -> Self {
         Self {
             slab: Slab::new(),
+            capacity: CAPACITY,
             waits: Default::default(),
         }
     }
@@ -66,6 +68,12 @@ impl SynQueue {
         Some(number)
     }
 
+    /// Lets there be fewer handshakes at once.
+    #[cfg(test)]
+    pub(crate) fn limit(&mut self, capacity: usize) {
+        self.capacity = capacity;
+    }
+
     pub(crate) fn get(&self, number: u32) -> Option<&HalfOpen> {
         self.slab.get(number)
     }
@@ -78,13 +86,14 @@ impl SynQueue {
         self.slab.remove(number)
     }
 
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.slab.len()
     }
 
     /// Whether there is no room for another.
     pub(crate) fn is_full(&self) -> bool {
-        self.slab.len() >= CAPACITY
+        self.slab.len() >= self.capacity
     }
 
     /// A half-open connection for which `wanted` holds. For rare occasions: looks at all.

@@ -226,6 +226,7 @@ impl TimeWait {
     }
 
     /// How many there are.
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.used
     }

@@ -27,3 +27,5 @@ mod parse;
 mod play;
 mod rules;
 mod wire;
+
+pub(super) use self::wire::{arp_reply, syn};

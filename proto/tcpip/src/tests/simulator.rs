@@ -36,7 +36,7 @@ const CASE: Case = Case {
     delay: 10 * MS,
     buffer: 4 << 20,
     congestion: CongestionControl::Cubic,
-    bytes: 4 << 20,
+    bytes: 1 << 20,
 };
 
 /// The byte at a place of the stream.
@@ -85,7 +85,10 @@ fn goodput(case: Case, seed: u64) -> u64 {
             if len == 0 {
                 return (at, clock());
             }
-            let right = buffer[..len].iter().zip(at..).all(|(got, at)| *got == byte(at));
+            let right = buffer[..len]
+                .iter()
+                .zip(at..)
+                .all(|(got, at)| *got == byte(at));
             assert!(right, "bytes arrive as they were sent");
             at += len;
         }
@@ -116,10 +119,18 @@ fn compare(table: &str, expected: &str) {
 #[test]
 fn goodput_by_loss_and_buffer() {
     let mut table = String::new();
-    for loss in [0, 1, 5, 10, 30, 100] {
+    for loss in [0, 1, 10, 30] {
         for buffer in [64 << 10, 256 << 10, 4 << 20] {
             let name = format!("loss {loss}/1000 buffer {}k", buffer >> 10);
-            row(&mut table, &name, Case { loss, buffer, ..CASE });
+            row(
+                &mut table,
+                &name,
+                Case {
+                    loss,
+                    buffer,
+                    ..CASE
+                },
+            );
         }
     }
     compare(&table, include_str!("goodput.txt"));
@@ -128,15 +139,24 @@ fn goodput_by_loss_and_buffer() {
 #[test]
 fn goodput_by_kind_of_weather() {
     let mut table = String::new();
-    let reno = CongestionControl::Reno;
+    let reno = Case {
+        congestion: CongestionControl::Reno,
+        ..CASE
+    };
+    let way = |delay, loss, reorder| Case {
+        delay,
+        loss,
+        reorder,
+        ..CASE
+    };
+    row(&mut table, "reno, loss 1 %", Case { loss: 10, ..reno });
     for (name, case) in [
-        ("reno, loss 1 %", Case { loss: 10, congestion: reno, ..CASE }),
-        ("reordered 5 %", Case { reorder: 50, ..CASE }),
-        ("reordered 5 %, loss 1 %", Case { reorder: 50, loss: 10, ..CASE }),
-        ("50 ms, loss 1 %", Case { delay: 25 * MS, loss: 10, ..CASE }),
-        ("50 ms, loss 3 %", Case { delay: 25 * MS, loss: 30, ..CASE }),
-        ("200 ms", Case { delay: 100 * MS, ..CASE }),
-        ("0.2 ms, loss 1 %", Case { delay: 100_000, loss: 10, ..CASE }),
+        ("reordered 5 %", way(10 * MS, 0, 50)),
+        ("reordered 5 %, loss 1 %", way(10 * MS, 10, 50)),
+        ("50 ms, loss 1 %", way(25 * MS, 10, 0)),
+        ("50 ms, loss 3 %", way(25 * MS, 30, 0)),
+        ("200 ms", way(100 * MS, 0, 0)),
+        ("0.2 ms, loss 1 %", way(100_000, 10, 0)),
     ] {
         row(&mut table, name, case);
     }

@@ -77,7 +77,7 @@ fn a_configured_address_is_defended() {
     let announcement = arp(1, OWN_MAC, OWN4, [0; 6], OWN4, [0xff; 6]);
     host.receive(&thief);
     host.receive(&thief);
-    assert_eq!(host.sent(), [announcement.clone()]);
+    assert_eq!(host.sent(), core::slice::from_ref(&announcement));
     host.pass(11 * SECOND);
     host.receive(&thief);
     assert_eq!(host.sent(), [announcement]);

@@ -23,14 +23,14 @@ impl Pair {
     fn carry(&mut self, mut lost: impl FnMut(&[u8]) -> bool) -> [Vec<(Vec<u8>, Input)>; 2] {
         let mut arrived = [Vec::new(), Vec::new()];
         for _ in 0..20 {
-            for to in 0..2 {
+            for (to, arrived) in arrived.iter_mut().enumerate() {
                 for frame in self.0[1 - to].sent() {
                     if lost(&frame) {
                         continue;
                     }
                     match self.0[to].receive(&frame) {
                         Input::Nothing => {}
-                        input => arrived[to].push((frame, input)),
+                        input => arrived.push((frame, input)),
                     }
                 }
             }
@@ -42,7 +42,7 @@ impl Pair {
 /// RFC 791 section 2.3, RFC 8200 section 4.5: 60 KB there, in pieces that fit.
 #[test]
 fn long_datagrams_arrive_whole() {
-    let data: Vec<u8> = (0..60_000u32).map(|at| (at * 7 >> 3) as u8).collect();
+    let data: Vec<u8> = (0..60_000u32).map(|at| ((at * 7) >> 3) as u8).collect();
     let mut header = [0, 53, 0x30, 0x39, 0, 0, 0, 0];
     header[4..6].copy_from_slice(&60_008u16.to_be_bytes());
     for to in [v4(PEER4), v6(PEER6)] {

@@ -118,7 +118,7 @@ fn igmp_reports_and_answers() {
         frame[..6].copy_from_slice(&[1, 0, 0x5e, 0, 0, 1]);
         host.receive(&frame);
         host.pass(SECOND);
-        assert_eq!(host.sent(), [report.clone()]);
+        assert_eq!(host.sent(), core::slice::from_ref(&report));
         *frame.last_mut().unwrap() ^= 1;
         host.receive(&frame);
         host.pass(100 * SECOND);

@@ -56,12 +56,17 @@ impl Form {
     pub(super) fn range(&self, key: &str) -> Option<(u32, u32)> {
         let value = self.values.get(key)?;
         let (low, high) = value.split_once("..").unwrap_or((value, value));
-        Some((low.parse().unwrap(), high.parse().unwrap()))
+        let number = |text: &str| text.parse::<i64>().unwrap() as u32;
+        Some((number(low), number(high)))
     }
 
     /// `START-END,START-END`
     pub(super) fn ranges(&self, key: &str) -> Option<Vec<(u32, u32)>> {
-        let ranges = self.values.get(key)?.split(',').filter(|text| !text.is_empty());
+        let ranges = self
+            .values
+            .get(key)?
+            .split(',')
+            .filter(|text| !text.is_empty());
         let ends = |text: &str| {
             let (start, end) = text.split_once('-').unwrap();
             (start.parse().unwrap(), end.parse().unwrap())
@@ -73,7 +78,9 @@ impl Form {
 /// `10ms`, `2s`, `3m`, `0` in nanoseconds.
 pub(super) fn duration(text: &str) -> u64 {
     let digits = text.trim_end_matches(char::is_alphabetic);
-    let number: f64 = digits.parse().unwrap_or_else(|_| panic!("no duration: {text}"));
+    let number: f64 = digits
+        .parse()
+        .unwrap_or_else(|_| panic!("no duration: {text}"));
     let unit = match &text[digits.len()..] {
         "us" => 1e3,
         "ms" => 1e6,

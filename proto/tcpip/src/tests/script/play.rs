@@ -43,6 +43,7 @@ type Connecting = Pin<Box<dyn Future<Output = Result<TcpStream, Error>>>>;
 struct Play {
     world: World,
     config: Config,
+    syn_queue: Option<usize>,
     stack: Option<Stack>,
     nic: Nic,
     card: Option<Nic>,
@@ -99,6 +100,7 @@ impl Play {
         Self {
             world,
             config: fixed(2),
+            syn_queue: None,
             stack: None,
             nic,
             card: Some(card),
@@ -173,6 +175,7 @@ impl Play {
             "receive_buffer" => tcp.receive_buffer = number,
             "send_buffer" => tcp.send_buffer = number,
             "backlog" => tcp.backlog = number,
+            "syn_queue" => self.syn_queue = Some(number),
             "nodelay" => tcp.nodelay = value == "on",
             "ecn" => tcp.ecn = value == "on",
             "reno" => tcp.congestion = CongestionControl::Reno,
@@ -185,6 +188,9 @@ impl Play {
     fn stack(&mut self) -> Stack {
         if let Some(card) = self.card.take() {
             let stack = self.world.add(card, self.config.clone());
+            if let Some(capacity) = self.syn_queue {
+                stack.shared().engine().tcp.syn_queue().limit(capacity);
+            }
             self.stack = Some(stack);
             // Addresses may have to be claimed first; what that sends is not TCP.
             self.pass(15_000_000_000);
@@ -256,8 +262,13 @@ impl Play {
         words.extend(options.iter().filter(|word| !word.starts_with("win=")));
         self.step(&["listen"])?;
         self.inject(&Form::parse(&words))?;
-        let taken = options.iter().filter(|word| ["sackok", "ts"].contains(word));
-        let words: Vec<&str> = ["SYN", "ACK", "seq=0", "ack=1"].into_iter().chain(taken.copied()).collect();
+        let taken = options
+            .iter()
+            .filter(|word| ["sackok", "ts"].contains(word));
+        let words: Vec<&str> = ["SYN", "ACK", "seq=0", "ack=1"]
+            .into_iter()
+            .chain(taken.copied())
+            .collect();
         self.expect(&Form::parse(&words), 0, 0)?;
         let window = options.iter().filter(|word| word.starts_with("win="));
         let words: Vec<&str> = ["ACK"].into_iter().chain(window.copied()).collect();
@@ -269,13 +280,17 @@ impl Play {
         let stack = self.stack();
         self.ports = (80, 0);
         let peer = SocketAddr::from(([10, 0, 0, 1], 80));
-        self.connecting = Some(Box::pin(async move { TcpStream::connect(&stack, peer).await }));
+        self.connecting = Some(Box::pin(
+            async move { TcpStream::connect(&stack, peer).await },
+        ));
         let _ = self.poll_connecting();
     }
 
     fn poll_connecting(&mut self) -> Poll<Result<TcpStream, Error>> {
         match &mut self.connecting {
-            Some(future) => future.as_mut().poll(&mut Context::from_waker(Waker::noop())),
+            Some(future) => future
+                .as_mut()
+                .poll(&mut Context::from_waker(Waker::noop())),
             None => Poll::Pending,
         }
     }
@@ -334,7 +349,10 @@ impl Play {
                 false => Err(format!("{got}, after {done} bytes")),
             };
         }
-        if rest.first().is_some_and(|word| word.parse::<usize>().is_err()) {
+        if rest
+            .first()
+            .is_some_and(|word| word.parse::<usize>().is_err())
+        {
             return Err("it went through".to_string());
         }
         match verb {
@@ -385,7 +403,11 @@ impl Play {
                 self.ports.1,
             ),
             seq: PEER_ISS.wrapping_add(seq),
-            ack: if form.flags & ACK != 0 { self.iss.wrapping_add(ack) } else { 0 },
+            ack: if form.flags & ACK != 0 {
+                self.iss.wrapping_add(ack)
+            } else {
+                0
+            },
             flags: form.flags,
             window: form.number("win").unwrap_or(65_535) as u16,
             ecn: match () {
@@ -456,8 +478,14 @@ impl Play {
         let ack = sent.ack.wrapping_sub(PEER_ISS);
         let window = u32::from(sent.window);
         let len = sent.payload.len() as u32;
-        let ecn = [!form.has("ect0") || sent.ecn == 2, !form.has("noect") || sent.ecn == 0];
-        let stamp = (!form.has("ts") || sent.stamps.is_some(), !form.has("nots") || sent.stamps.is_none());
+        let ecn = [
+            !form.has("ect0") || sent.ecn == 2,
+            !form.has("noect") || sent.ecn == 0,
+        ];
+        let stamp = (
+            !form.has("ts") || sent.stamps.is_some(),
+            !form.has("nots") || sent.stamps.is_none(),
+        );
         let echo = sent.stamps.map_or(0, |stamps| stamps.1);
         for (name, value) in [
             ("seq", seq),
@@ -482,7 +510,9 @@ impl Play {
         if form.has("sack") && form.ranges("sack") != Some(sack) || ecn.contains(&false) {
             return Err("SACK or ECN".to_string());
         }
-        if stamp != (true, true) || form.has("sackok") != sent.sack_permitted && sent.flags & SYN != 0 {
+        if stamp != (true, true)
+            || form.has("sackok") != sent.sack_permitted && sent.flags & SYN != 0
+        {
             return Err("timestamps or SACK permitted".to_string());
         }
         let right = |(at, got): (usize, &u8)| *got == byte(seq as usize - 1 + at);
@@ -494,13 +524,19 @@ impl Play {
 
     fn icmp(&mut self, kind: &str, form: &Form) -> Result<(), String> {
         self.nothing()?;
-        let mut quote = vec![0x45, 0, 5, 220, 0, 0, 0x40, 0, 64, 6, 0, 0, 10, 0, 0, 2, 10, 0, 0, 1];
+        let mut quote = vec![
+            0x45, 0, 5, 220, 0, 0, 0x40, 0, 64, 6, 0, 0, 10, 0, 0, 2, 10, 0, 0, 1,
+        ];
         quote.extend(self.ports.1.to_be_bytes());
         quote.extend(self.ports.0.to_be_bytes());
         let seq = self.iss.wrapping_add(form.number("seq").unwrap_or(0));
         quote.extend(seq.to_be_bytes());
         let mtu = form.number("mtu").unwrap_or(0) as u16;
-        put(&mut self.nic, &wire::icmp(kind, mtu, &quote), Offload::default());
+        put(
+            &mut self.nic,
+            &wire::icmp(kind, mtu, &quote),
+            Offload::default(),
+        );
         Ok(())
     }
 
@@ -535,4 +571,3 @@ fn check<T: PartialEq + std::fmt::Debug>(got: T, wanted: T) -> Result<(), String
 fn text(error: Error) -> String {
     format!("{error:?}")
 }
-

@@ -28,8 +28,6 @@ pub(super) struct Sent {
     pub(super) stamps: Option<(u32, u32)>,
     pub(super) sack: Vec<(u32, u32)>,
     pub(super) payload: Vec<u8>,
-    /// The first bytes of the packet, as an ICMP error quotes them.
-    pub(super) quote: Vec<u8>,
 }
 
 /// A segment for the stack.
@@ -68,7 +66,7 @@ fn sum(parts: &[&[u8]]) -> [u8; 2] {
 }
 
 /// The answer to an ARP request for the peer.
-pub(super) fn arp_reply(frame: &[u8]) -> Option<Vec<u8>> {
+pub(in crate::tests) fn arp_reply(frame: &[u8]) -> Option<Vec<u8>> {
     let asks = frame.get(12..14) == Some(&[8, 6])
         && frame.get(20..22) == Some(&[0, 1])
         && frame.get(38..42) == Some(&PEER);
@@ -91,7 +89,11 @@ pub(super) fn dissect(frame: &[u8], at: u64) -> Option<Sent> {
         return None;
     }
     let ip = &ip[..usize::from(half(&ip[2..]))];
-    assert_eq!(sum(&[&ip[..20]]), [0, 0], "the IP header's checksum is right");
+    assert_eq!(
+        sum(&[&ip[..20]]),
+        [0, 0],
+        "the IP header's checksum is right"
+    );
     let tcp = &ip[20..];
     let len = (tcp.len() as u16).to_be_bytes();
     let pseudo = [&ip[12..20], &[0, 6], &len, tcp];
@@ -112,7 +114,6 @@ pub(super) fn dissect(frame: &[u8], at: u64) -> Option<Sent> {
         stamps: None,
         sack: vec![],
         payload: tcp[header..].to_vec(),
-        quote: ip[..28].to_vec(),
     };
     let mut options = &tcp[20..header];
     while let [kind, rest @ ..] = options {
@@ -127,7 +128,9 @@ pub(super) fn dissect(frame: &[u8], at: u64) -> Option<Sent> {
             4 => sent.sack_permitted = true,
             5 => {
                 let blocks = option[2..].chunks(8);
-                sent.sack = blocks.map(|block| (word(block), word(&block[4..]))).collect();
+                sent.sack = blocks
+                    .map(|block| (word(block), word(&block[4..])))
+                    .collect();
             }
             8 => sent.stamps = Some((word(&option[2..]), word(&option[6..]))),
             _ => {}
@@ -189,7 +192,11 @@ impl Segment {
         }
         let stamps = stamps.filter(|_| !form.has("nots"));
         if let Some((value, echo)) = stamps {
-            let echo = if self.flags & ACK == 0 && self.flags & SYN != 0 { 0 } else { echo };
+            let echo = if self.flags & ACK == 0 && self.flags & SYN != 0 {
+                0
+            } else {
+                echo
+            };
             self.options.extend([8, 10]);
             self.options.extend(value.to_be_bytes());
             self.options.extend(echo.to_be_bytes());
@@ -202,6 +209,18 @@ impl Segment {
             }
         }
     }
+}
+
+/// A frame with a SYN from a port of the peer.
+pub(in crate::tests) fn syn(port: u16, seq: u32) -> Vec<u8> {
+    let segment = Segment {
+        ports: (port, 80),
+        seq,
+        flags: SYN,
+        window: 65_535,
+        ..Segment::default()
+    };
+    segment.frame()
 }
 
 /// A frame with an ICMP error about a packet of the stack.
@@ -226,6 +245,9 @@ pub(super) fn icmp(kind: &str, mtu: u16, quote: &[u8]) -> Vec<u8> {
 /// Flags in words.
 pub(super) fn name(flags: u8) -> String {
     let names = ["FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR"];
-    let set = names.iter().enumerate().filter(|(bit, _)| flags >> bit & 1 != 0);
+    let set = names
+        .iter()
+        .enumerate()
+        .filter(|(bit, _)| flags >> bit & 1 != 0);
     set.map(|(_, name)| *name).collect::<Vec<_>>().join(" ")
 }
