@@ -55,6 +55,8 @@ fn pings_are_answered_or_time_out() {
     }
     let silent: IpAddr = ip("10.0.0.99");
     assert_eq!(world.run(a.ping(silent, 56, second)), Err(Error::TimedOut));
+    let patient = world.run(a.ping(silent, 56, 60 * second));
+    assert_eq!(patient, Err(Error::HostUnreachable));
     let nowhere = world.run(a.ping(ip("192.0.2.1"), 56, second));
     assert_eq!(nowhere, Err(Error::NetworkUnreachable));
     let (one, two) = world.run(both(

@@ -176,8 +176,9 @@ fn groups_are_heard_by_their_members_alone() {
         stranger.join(group).unwrap();
         let sender = UdpSocket::bind(&a, 0).unwrap();
         let mut buffer = [0; 16];
+        world.run(sender.send_to(b"before", to)).unwrap();
+        world.pass(Duration::from_secs(1));
         world.run(async {
-            sender.send_to(b"before", to).await.unwrap();
             member.join(group).unwrap();
             sender.send_to(b"member", to).await.unwrap();
             let (len, meta) = member.recv_message(&mut buffer).await.unwrap();

@@ -188,7 +188,7 @@ impl Udp {
         let peer = SocketAddr::new(error.destination, u16::from_be_bytes([d0, d1]));
         let reason = match error.kind {
             IcmpErrorKind::PortUnreachable => Error::ConnectionRefused,
-            IcmpErrorKind::HostUnreachable | IcmpErrorKind::Prohibited => Error::NetworkUnreachable,
+            IcmpErrorKind::HostUnreachable | IcmpErrorKind::Prohibited => Error::HostUnreachable,
             IcmpErrorKind::TooBig(_) => return,
         };
         for (_, state) in &mut self.sockets {

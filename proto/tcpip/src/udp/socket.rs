@@ -164,7 +164,7 @@ impl UdpSocket {
     /// # Errors
     ///
     /// For a connected socket, what the network said of a datagram that was sent:
-    /// [`Error::ConnectionRefused`] or [`Error::NetworkUnreachable`].
+    /// [`Error::ConnectionRefused`] or [`Error::HostUnreachable`].
     pub fn recv_from(
         &self,
         buffer: &mut [u8],
