@@ -42,10 +42,6 @@ impl Blocks {
         self.ranges.get(..usize::from(self.count)).unwrap_or(&[])
     }
 
-    pub(crate) const fn is_empty(&self) -> bool {
-        self.count == 0
-    }
-
     /// Bytes of the option with its padding.
     pub(crate) const fn option_len(&self) -> u16 {
         if self.count == 0 {

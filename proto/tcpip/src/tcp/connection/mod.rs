@@ -36,7 +36,9 @@ pub(crate) mod window;
 use alloc::boxed::Box;
 use core::task::Waker;
 
-pub(crate) use self::types::{Env, Handshake, Limits, Setup, TimeWait, Transmit, Verdict};
+#[cfg(test)]
+pub(crate) use self::types::Transmit;
+pub(crate) use self::types::{Env, Handshake, Limits, Setup, TimeWait, Verdict};
 pub use self::{
     counters::TcpCounters,
     types::{Info, Keepalive},
