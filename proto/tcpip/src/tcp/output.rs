@@ -33,17 +33,6 @@ const ROUND: usize = 128;
 /// Segments of no connection that wait at most.
 const OUTBOX: usize = 512;
 
-/// Why a round of sending ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Progress {
-    /// Everything was sent.
-    Done,
-    /// Others should have their turn; there is more to send.
-    More,
-    /// The device has no buffer; the rest waits until it has one.
-    NoBuffer,
-}
-
 /// Segments of no connection that wait to be sent. What does not fit is lost.
 #[derive(Default)]
 pub(super) struct Outbox(VecDeque<(Tuple, Segment)>);
@@ -75,38 +64,33 @@ impl Outbox {
 }
 
 impl Tcp {
-    /// Does what is due, and sends what is to be sent.
-    pub(crate) fn poll(
-        &mut self,
-        ip: &mut Ip,
-        link: &mut dyn Link,
-        shelf: &dyn Shelf,
-        now: u64,
-    ) -> Progress {
+    /// Does what is due, and sends what is to be sent. When the device has no buffer, the rest waits
+    /// for the next call, which is to be made when it has one.
+    pub(crate) fn poll(&mut self, ip: &mut Ip, link: &mut dyn Link, shelf: &dyn Shelf, now: u64) {
         self.expire(ip, shelf, now);
-        if !self.outbox.flush(ip, link, now) {
-            return Progress::NoBuffer;
-        }
+        self.starved = !self.outbox.flush(ip, link, now);
         let mut left = ROUND;
-        while let Some(number) = self.ready.pop_front() {
+        while left > 0 && !self.starved {
+            let Some(number) = self.ready.pop_front() else {
+                return;
+            };
             match self.transmit(number, &mut left, ip, link, shelf, now) {
                 Turn::Done => {}
                 Turn::More => self.ready.push_back(number),
                 Turn::NoBuffer => {
                     self.ready.push_front(number);
-                    return Progress::NoBuffer;
+                    self.starved = true;
                 }
             }
-            if left == 0 && !self.ready.is_empty() {
-                return Progress::More;
-            }
         }
-        Progress::Done
     }
 
-    /// When [`poll`](Self::poll) has something to do by time alone.
+    /// When [`poll`](Self::poll) has something to do by time alone; zero when there is more to send
+    /// already, and the last round ended for others to have their turn.
     pub(crate) fn deadline(&mut self) -> Option<u64> {
+        let more = !self.ready.is_empty() && !self.starved;
         let all = [
+            more.then_some(0),
             self.timers.deadline(),
             self.half_open.deadline(),
             self.time_wait.deadline(),
