@@ -163,7 +163,6 @@ impl Tcp {
     }
 
     /// How many connections there are, how many handshakes under way, and how many in TIME-WAIT.
-    #[cfg(test)]
     pub(crate) fn population(&self) -> (usize, usize, usize) {
         let (half_open, time_wait) = (self.half_open.len(), self.time_wait.len());
         (self.connections.len(), half_open, time_wait)

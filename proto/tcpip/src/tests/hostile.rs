@@ -5,7 +5,7 @@ use std::{time::Duration, vec::Vec};
 
 use embedded_io_async::Write;
 use fata_device::{
-    memory::Nic,
+    memory::{Nic, link, plain_info},
     net::{Checksum, Offload},
     weather::Random,
 };
@@ -20,8 +20,9 @@ use crate::{Config, Stack, TcpListener, TcpStream, UdpSocket, checksum::Sum, pac
 /// Frames of every kind that two stacks exchange with each other.
 fn recorded() -> Vec<Vec<u8>> {
     let mut world = World::new();
-    let (a, mut tap_a) = wire();
-    let (mut tap_b, b) = wire();
+    // Cards that compute no checksums, as the frames are taken off the wire in between.
+    let (a, mut tap_a) = link([plain_info(1), plain_info(2)], 64);
+    let (mut tap_b, b) = link([plain_info(1), plain_info(2)], 64);
     let a = world.add(a, fixed(1));
     let b = world.add(b, fixed(2));
     let mut frames = Vec::new();
