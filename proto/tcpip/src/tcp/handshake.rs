@@ -73,7 +73,6 @@ impl Tcp {
             let answer = syn_ack(&half_open, &config, ip, stamp);
             return self.outbox.push(&incoming.tuple, &answer);
         }
-        listener.half_open += 1;
         let stamp = stamp(&self.key, &half_open.tuple, now);
         let answer = syn_ack(&half_open, &config, ip, stamp);
         self.outbox.push(&incoming.tuple, &answer);

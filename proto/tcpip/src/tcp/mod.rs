@@ -246,9 +246,6 @@ impl Tcp {
         if let Some(half_open) = self.half_open.remove(number) {
             let hash = self.hash(&half_open.tuple);
             self.index.remove(hash, Place::HalfOpen(number));
-            if let Some(listener) = self.listeners.get(half_open.listener) {
-                listener.half_open -= 1;
-            }
         }
     }
 
