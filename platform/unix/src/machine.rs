@@ -171,6 +171,7 @@ mod tests {
     use std::os::unix::net::UnixDatagram;
 
     use super::*;
+    use crate::net::tests::COUNT;
 
     const MILLISECOND: u64 = 1_000_000;
 
@@ -191,6 +192,7 @@ mod tests {
 
     #[test]
     fn waits_for_time_and_for_devices() {
+        let _alone = COUNT.lock();
         let (attached, theirs) = device(5);
         let machine = Machine::new(String::new(), vec![attached]).unwrap();
         let start = Unix::clock_monotonic();
@@ -216,6 +218,7 @@ mod tests {
 
     #[test]
     fn what_nobody_reads_or_is_gone_does_not_keep_a_wait_from_waiting() {
+        let _alone = COUNT.lock();
         let (attached, theirs) = device(5);
         let machine = Machine::new(String::new(), vec![attached]).unwrap();
         for _ in 0..3 {

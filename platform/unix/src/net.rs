@@ -193,7 +193,7 @@ fn give_back(token: usize) {
 mod on_a_tap;
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::{os::unix::net::UnixDatagram, sync::Mutex};
 
     use super::*;
@@ -211,8 +211,8 @@ mod tests {
         (nic, theirs)
     }
 
-    /// Held by who lends many buffers, or counts them: the count is that of the process.
-    pub(super) static COUNT: Mutex<()> = Mutex::new(());
+    /// Held by who lends buffers or counts them: the count is that of the process.
+    pub(crate) static COUNT: Mutex<()> = Mutex::new(());
 
     #[test]
     fn frames_pass_and_buffers_come_back() {

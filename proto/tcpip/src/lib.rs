@@ -27,6 +27,8 @@ mod dhcp;
 mod driver;
 mod engine;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod ip;
 mod link;
 mod packet;
@@ -35,6 +37,7 @@ mod port;
 mod raw;
 mod responder;
 mod stack;
+mod statistics;
 mod tcp;
 #[cfg(test)]
 mod tests;
@@ -46,6 +49,7 @@ pub use device::StackArguments;
 pub use error::Error;
 pub use raw::{EthernetSocket, IpSocket};
 pub use stack::{Local, Stack};
+pub use statistics::{IpCounters, Statistics};
 pub use tcp::{
     accept::{Incoming, TcpListener},
     connection::{Info, Keepalive, TcpCounters},

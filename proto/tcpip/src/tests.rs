@@ -4,10 +4,12 @@
 
 mod crowd;
 mod dhcp;
+mod hostile;
 mod raw;
 mod responder;
 mod script;
 mod simulator;
+mod slaac;
 mod tcp;
 mod udp;
 mod world;

@@ -21,28 +21,8 @@ use crate::{
     address::{AddressTable, Ipv4Prefix, Prefix, is_host, link_local},
     config::{Config, Ipv4, Ipv6},
     link::Link,
+    statistics::IpCounters,
 };
-
-/// What became of packets that are nobody's business above.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct IpCounters {
-    /// Frames of other stations or protocols.
-    pub(crate) foreign: u64,
-    /// Wrong lengths or header checksums.
-    pub(crate) malformed: u64,
-    /// Wrong transport checksums.
-    pub(crate) checksum: u64,
-    /// Sources that no host can have.
-    pub(crate) martian: u64,
-    /// Packets for addresses that are not ours.
-    pub(crate) not_ours: u64,
-    /// Fragments that could not be put together.
-    pub(crate) fragments_lost: u64,
-    /// Packets lost because no neighbour answered.
-    pub(crate) unresolved: u64,
-    /// Packets that were lost because nobody took them from loopback.
-    pub(crate) loopback_full: u64,
-}
 
 /// The Internet layer of one device.
 pub(crate) struct Ip {

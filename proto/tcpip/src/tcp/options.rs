@@ -42,10 +42,6 @@ impl Blocks {
         self.ranges.get(..usize::from(self.count)).unwrap_or(&[])
     }
 
-    pub(crate) const fn is_empty(&self) -> bool {
-        self.count == 0
-    }
-
     /// Bytes of the option with its padding.
     pub(crate) const fn option_len(&self) -> u16 {
         if self.count == 0 {
@@ -245,7 +241,7 @@ mod tests {
         assert_eq!(Options::parse(&[3, 3, 200, 0]).window_scale, Some(14));
         assert_eq!(Options::parse(&[2, 0, 2, 4]), Options::default());
         assert_eq!(Options::parse(&[2, 9, 2, 4]), Options::default());
-        assert_eq!(Options::parse(&[254, 3, 0, 4, 2]).sack_permitted, true);
+        assert!(Options::parse(&[254, 3, 0, 4, 2]).sack_permitted);
         assert_eq!(Options::parse(&[0, 4, 2]), Options::default());
     }
 }

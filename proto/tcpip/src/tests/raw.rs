@@ -29,7 +29,10 @@ fn ip_packets_of_any_protocol() {
 fn frames_of_one_ether_type() {
     let (mut world, a, b) = pair();
     // IEEE 802: for local experiments.
-    let (here, there) = (EthernetSocket::new(&a, None), EthernetSocket::new(&b, Some(0x88b5)));
+    let (here, there) = (
+        EthernetSocket::new(&a, None),
+        EthernetSocket::new(&b, Some(0x88b5)),
+    );
     let mut frame = vec![0xff; 6];
     frame.extend(a.mac());
     frame.extend([0x88, 0xb5, 1, 2, 3]);
@@ -50,11 +53,16 @@ fn pings_are_answered_or_time_out() {
     for peer in ["10.0.0.2", "fd00::2", "127.0.0.1", "::1"] {
         for len in [0, 56, 3000] {
             let took = world.run(a.ping(ip(peer), len, second));
-            assert!(took.is_ok_and(|took| took < second), "{peer} {len}: {took:?}");
+            assert!(
+                took.is_ok_and(|took| took < second),
+                "{peer} {len}: {took:?}"
+            );
         }
     }
     let silent: IpAddr = ip("10.0.0.99");
     assert_eq!(world.run(a.ping(silent, 56, second)), Err(Error::TimedOut));
+    let patient = world.run(a.ping(silent, 56, 60 * second));
+    assert_eq!(patient, Err(Error::HostUnreachable));
     let nowhere = world.run(a.ping(ip("192.0.2.1"), 56, second));
     assert_eq!(nowhere, Err(Error::NetworkUnreachable));
     let (one, two) = world.run(both(

@@ -159,7 +159,10 @@ impl Udp {
         for (_, state) in &mut self.sockets {
             if state.wants(&meta) {
                 delivery = Delivery::Done;
-                let size = arrived.segment_size.map_or(payload.len(), usize::from).max(1);
+                let size = arrived
+                    .segment_size
+                    .map_or(payload.len(), usize::from)
+                    .max(1);
                 deliver(state, &mut self.counters, payload, size, meta);
                 if !to_many {
                     break;
@@ -188,7 +191,7 @@ impl Udp {
         let peer = SocketAddr::new(error.destination, u16::from_be_bytes([d0, d1]));
         let reason = match error.kind {
             IcmpErrorKind::PortUnreachable => Error::ConnectionRefused,
-            IcmpErrorKind::HostUnreachable | IcmpErrorKind::Prohibited => Error::NetworkUnreachable,
+            IcmpErrorKind::HostUnreachable | IcmpErrorKind::Prohibited => Error::HostUnreachable,
             IcmpErrorKind::TooBig(_) => return,
         };
         for (_, state) in &mut self.sockets {

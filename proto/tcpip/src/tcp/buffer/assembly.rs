@@ -161,11 +161,6 @@ impl Assembly {
         Some(chunk)
     }
 
-    /// Where the first range begins.
-    pub(crate) fn first(&self) -> Option<Seq> {
-        Some(self.ranges.first()?.0.start)
-    }
-
     /// Appends the ranges to `blocks`, the latest first, up to `room` blocks altogether.
     pub(crate) fn report(&self, blocks: &mut Blocks, room: usize) {
         let mut below = u32::MAX;

@@ -88,6 +88,12 @@ impl ReceiveQueue {
         }
     }
 
+    /// Bytes on the heap beside the chunks.
+    #[cfg(test)]
+    pub(crate) fn heap(&self) -> usize {
+        self.chunks.capacity() * size_of::<Chunk>()
+    }
+
     /// Drops everything.
     pub(crate) fn clear(&mut self, shelf: &dyn Shelf, budget: &mut Budget) {
         self.consume(self.len, shelf, budget);

@@ -36,7 +36,9 @@ pub(crate) mod window;
 use alloc::boxed::Box;
 use core::task::Waker;
 
-pub(crate) use self::types::{Env, Handshake, Limits, Setup, TimeWait, Transmit, Verdict};
+#[cfg(test)]
+pub(crate) use self::types::Transmit;
+pub(crate) use self::types::{Env, Handshake, Limits, Setup, TimeWait, Verdict};
 pub use self::{
     counters::TcpCounters,
     types::{Info, Keepalive},
@@ -171,6 +173,10 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
+    #[expect(
+        clippy::too_many_lines,
+        reason = "a list of the fields and what they begin with"
+    )]
     fn new(setup: Setup, env: &Env<'_>) -> Self {
         Self {
             local_port: setup.local_port,

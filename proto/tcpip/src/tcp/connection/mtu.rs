@@ -46,7 +46,7 @@ impl Connection {
             .board
             .first()
             .is_some_and(|first| first.segment >= self.mss && first.len() >= u32::from(self.mss));
-        if !full || self.backoff < SUSPICIOUS || self.backoff % 2 == 0 {
+        if !full || self.backoff < SUSPICIOUS || self.backoff.is_multiple_of(2) {
             return;
         }
         let smaller = STEPS

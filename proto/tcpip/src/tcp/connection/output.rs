@@ -371,7 +371,7 @@ impl Connection {
             self.progress = env.now;
             self.backoff = 0;
         }
-        if transmit.len % size != 0 {
+        if !transmit.len.is_multiple_of(size) {
             self.small_end = Some(end);
         }
         env.counters.bytes_out += u64::from(transmit.len);

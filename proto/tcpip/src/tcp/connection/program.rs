@@ -195,7 +195,7 @@ impl Connection {
         }
         let error = match kind {
             IcmpErrorKind::PortUnreachable => Error::ConnectionRefused,
-            IcmpErrorKind::HostUnreachable | IcmpErrorKind::Prohibited => Error::NetworkUnreachable,
+            IcmpErrorKind::HostUnreachable | IcmpErrorKind::Prohibited => Error::HostUnreachable,
             IcmpErrorKind::TooBig(_) => return Verdict::Nothing,
         };
         if self.syn_outstanding() && kind != IcmpErrorKind::HostUnreachable {

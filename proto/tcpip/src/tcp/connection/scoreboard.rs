@@ -173,7 +173,7 @@ impl Scoreboard {
         }
         if self.records.is_empty() {
             self.repeated = false;
-            if self.records.capacity() > 4 * KEPT {
+            if self.records.capacity() > KEPT {
                 self.records.shrink_to(KEPT);
             }
         }
@@ -344,6 +344,12 @@ impl Scoreboard {
                 self.set(at, Mark::InFlight);
             }
         }
+    }
+
+    /// Bytes on the heap.
+    #[cfg(test)]
+    pub(super) fn heap(&self) -> usize {
+        self.records.capacity() * size_of::<Record>()
     }
 
     /// Forgets everything.

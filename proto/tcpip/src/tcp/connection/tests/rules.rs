@@ -31,7 +31,7 @@ fn asking() -> Script {
     Script::new(|env| Connection::connect(setup(), env))
 }
 
-/// RFC 9293, section 3.5, figure 6; RFC 6298, section 5: SYN is repeated after 1 s, then 3, 6, ...
+/// RFC 9293, section 3.5, figure 6; RFC 6298, section 5: SYN is repeated after 1 s, then 2, 4, ...
 #[test]
 fn handshake_of_the_asking_side() {
     let mut script = asking();
@@ -41,7 +41,7 @@ fn handshake_of_the_asking_side() {
         (1, SYN, Some(1000))
     );
     assert_eq!(script.alarm(), (1000, [out(SYN, 0, 0, 0x8000_0010)].into()));
-    assert_eq!(script.alarm().0, 6000);
+    assert_eq!(script.alarm().0, 2000);
     script.takes(&with(SYN_ACK, ack(0, 1)));
     assert_eq!(script.sends(), [out(ACK, 1, 0, 1)]);
     assert!(script.connection.established());
@@ -237,7 +237,7 @@ fn zero_window() {
     for _ in 0..100 {
         let (waited, sent) = script.alarm();
         assert_eq!(sent, [out(ACK, 0, 0, 1)]);
-        assert!(waited >= before && waited >= 200 && waited <= 60_000);
+        assert!(waited >= before && (200..=60_000).contains(&waited));
         before = waited;
         script.takes(&closed);
         assert_eq!(script.sends(), []);

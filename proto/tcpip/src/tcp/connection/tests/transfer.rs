@@ -68,6 +68,7 @@ fn random_side(dice: &mut World) -> Side {
         chunk: [100, 1460, 5000, 65_536][dice.random(4) as usize],
         read: [100, 3000, 65_536][dice.random(3) as usize],
         pause: [0, 0, 0, MS][dice.random(4) as usize],
+        stays: false,
     };
     side.config.receive_buffer = [2000, 16_384, 65_535, 1 << 20, 4 << 20][dice.random(5) as usize];
     side.config.send_buffer = [4000, 65_536, 4 << 20][dice.random(3) as usize];

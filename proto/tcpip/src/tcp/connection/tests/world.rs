@@ -114,6 +114,8 @@ pub(super) struct Plan {
     /// Bytes to read at once, and nanoseconds between reads.
     pub(super) read: usize,
     pub(super) pause: u64,
+    /// Whether the connection stays open after that.
+    pub(super) stays: bool,
 }
 
 pub(super) const BULK: Plan = Plan {
@@ -121,6 +123,7 @@ pub(super) const BULK: Plan = Plan {
     chunk: 65_536,
     read: 65_536,
     pause: 0,
+    stays: false,
 };
 
 /// How an end is configured.
@@ -170,6 +173,9 @@ pub(super) struct End {
     syn: Option<Segment>,
 }
 
+/// What travels: to which end, and what.
+type Packet = (usize, Segment, Vec<u8>, Ecn);
+
 /// Both ends and the link.
 pub(super) struct World {
     pub(super) now: u64,
@@ -178,7 +184,7 @@ pub(super) struct World {
     /// Options that both SYNs lose: as if the other end did not know them.
     pub(super) strip: fn(&mut Segment),
     pub(super) packets: u64,
-    air: BTreeMap<(u64, u64), (usize, Segment, Vec<u8>, Ecn)>,
+    air: BTreeMap<(u64, u64), Packet>,
     random: u64,
 }
 
@@ -259,7 +265,7 @@ impl End {
                 Poll::Pending => break,
             }
         }
-        if self.written == plan.total {
+        if self.written == plan.total && !plan.stays {
             self.connection.shutdown_write();
         }
         let mut buffer = vec![0; plan.read];
