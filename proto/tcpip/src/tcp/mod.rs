@@ -119,9 +119,6 @@ pub(crate) struct Tcp {
     budget: Budget,
     counters: TcpCounters,
     orphans: usize,
-    /// Connections for which there was no room, and handshakes that were given to their peers.
-    refused: u64,
-    cookies: u64,
     /// The peer that the Internet layer was told of last, and when.
     confirmed: Option<(IpAddr, u64)>,
     /// Most connections, and most in TIME-WAIT.
@@ -148,8 +145,6 @@ impl Tcp {
             budget: Budget::new(memory),
             counters: TcpCounters::default(),
             orphans: 0,
-            refused: 0,
-            cookies: 0,
             confirmed: None,
             most: (memory / CONNECTION_COST).max(16),
             // One sixteenth of the memory, as each takes some 80 bytes.
@@ -163,7 +158,6 @@ impl Tcp {
     }
 
     /// How many connections there are, how many handshakes under way, and how many in TIME-WAIT.
-    #[cfg(test)]
     pub(crate) fn population(&self) -> (usize, usize, usize) {
         let (half_open, time_wait) = (self.half_open.len(), self.time_wait.len());
         (self.connections.len(), half_open, time_wait)

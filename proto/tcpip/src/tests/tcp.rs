@@ -381,7 +381,7 @@ fn a_peer_that_vanishes_breaks_a_connection_that_writes() {
     world.run(async {
         client.write_all(b"into the void").await.unwrap();
         // The neighbour does not answer either.
-        assert_eq!(client.flush().await, Err(Error::NetworkUnreachable));
+        assert_eq!(client.flush().await, Err(Error::HostUnreachable));
     });
 }
 
