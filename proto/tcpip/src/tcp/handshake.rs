@@ -35,7 +35,7 @@ impl Tcp {
             return;
         };
         if listener.is_full() {
-            self.refused += 1;
+            self.counters.refused += 1;
             return;
         }
         let config = Rc::clone(&listener.config);
@@ -58,7 +58,7 @@ impl Tcp {
                 sack: handshake.sack,
                 ecn: handshake.ecn,
             };
-            self.cookies += 1;
+            self.counters.cookies += 1;
             let offset = isn::timestamp_offset(&self.key, tuple);
             let stamp = cookie::timestamp(isn::clock(now), carried).wrapping_add(offset);
             if handshake.timestamp.is_none() {
@@ -73,7 +73,6 @@ impl Tcp {
             let answer = syn_ack(&half_open, &config, ip, stamp);
             return self.outbox.push(&incoming.tuple, &answer);
         }
-        listener.half_open += 1;
         let stamp = stamp(&self.key, &half_open.tuple, now);
         let answer = syn_ack(&half_open, &config, ip, stamp);
         self.outbox.push(&incoming.tuple, &answer);
@@ -176,7 +175,7 @@ impl Tcp {
     ) -> Option<ConnectionId> {
         let listener = self.listeners.get(listener)?;
         if listener.is_full() || self.connections.len() >= self.most || self.budget.exhausted() {
-            self.refused += 1;
+            self.counters.refused += 1;
             return None;
         }
         let config = Rc::clone(&listener.config);

@@ -21,8 +21,6 @@ pub(crate) struct Listener {
     pub(super) config: Rc<TcpConfig>,
     /// Complete connections, the oldest first.
     pub(super) ready: VecDeque<ConnectionId>,
-    /// Handshakes in the SYN queue.
-    pub(super) half_open: usize,
     /// When the last cookie was sent; without any there is none to come back.
     pub(super) cookie_sent: Option<u64>,
     waker: Option<Waker>,
@@ -69,7 +67,6 @@ impl Listeners {
             local,
             config,
             ready: VecDeque::new(),
-            half_open: 0,
             cookie_sent: None,
             waker: None,
         });

@@ -119,9 +119,6 @@ pub(crate) struct Tcp {
     budget: Budget,
     counters: TcpCounters,
     orphans: usize,
-    /// Connections for which there was no room, and handshakes that were given to their peers.
-    refused: u64,
-    cookies: u64,
     /// The peer that the Internet layer was told of last, and when.
     confirmed: Option<(IpAddr, u64)>,
     /// Most connections, and most in TIME-WAIT.
@@ -148,8 +145,6 @@ impl Tcp {
             budget: Budget::new(memory),
             counters: TcpCounters::default(),
             orphans: 0,
-            refused: 0,
-            cookies: 0,
             confirmed: None,
             most: (memory / CONNECTION_COST).max(16),
             // One sixteenth of the memory, as each takes some 80 bytes.
@@ -245,9 +240,6 @@ impl Tcp {
         if let Some(half_open) = self.half_open.remove(number) {
             let hash = self.hash(&half_open.tuple);
             self.index.remove(hash, Place::HalfOpen(number));
-            if let Some(listener) = self.listeners.get(half_open.listener) {
-                listener.half_open -= 1;
-            }
         }
     }
 

@@ -57,6 +57,7 @@ impl TcpStream {
     ///
     /// [`Error::ConnectionRefused`], [`Error::TimedOut`] after 30 seconds without an answer,
     /// [`Error::NetworkUnreachable`] where no address or gateway leads there,
+    /// [`Error::HostUnreachable`] where the next hop does not answer,
     /// [`Error::InvalidInput`], [`Error::OutOfMemory`], [`Error::AddrNotAvailable`].
     pub async fn connect(stack: &Stack, peer: SocketAddr) -> Result<Self, Error> {
         let config = stack.shared().engine().config.tcp;

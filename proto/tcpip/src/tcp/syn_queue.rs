@@ -86,7 +86,6 @@ impl SynQueue {
         self.slab.remove(number)
     }
 
-    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.slab.len()
     }

@@ -226,7 +226,6 @@ impl TimeWait {
     }
 
     /// How many there are.
-    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.used
     }

@@ -18,6 +18,7 @@
 //! | `drain TIME` | time passes, and what is sent does not matter |
 //! | `write N`, `read N` | that many bytes, which are right; also `end`, `blocked`, `error NAME` |
 //! | `shutdown`, `drop`, `abort`, `unlisten` | the program ends something |
+//! | `flushed` | everything written, and the end, was acknowledged |
 //! | `icmp KIND seq=N` | an ICMP error about a segment of the stack |
 //! | `state N N N` | connections, handshakes and connections in TIME-WAIT |
 //!

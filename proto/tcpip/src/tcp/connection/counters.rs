@@ -48,4 +48,8 @@ pub struct TcpCounters {
     pub timed_out: u64,
     /// Paths found to swallow large segments (RFC 4821), in reactions.
     pub black_holes: u64,
+    /// Connections and SYNs that were left alone since there was no room for them.
+    pub refused: u64,
+    /// SYNs that were answered with a cookie (RFC 4987).
+    pub cookies: u64,
 }
