@@ -138,10 +138,10 @@ impl Dhcp {
     /// Says in the log what has become of the lease.
     pub(crate) fn log(&self, label: &String) {
         match self.client.lease() {
-            Some(lease) => match prefix(lease) {
-                Some(prefix) => log::info!("{label}: leased {prefix} from {}", lease.server),
-                None => {}
-            },
+            Some(lease) => {
+                let (address, len) = (lease.address, lease.prefix_len);
+                log::info!("{label}: leased {address}/{len} from {}", lease.server);
+            }
             None => log::warn!("{label}: lost the address, asking DHCP again"),
         }
     }

@@ -175,7 +175,9 @@ impl<N: Net> Driver<N> {
                 let headers = if meta.peer.is_ipv4() { 28 } else { 48 };
                 room.resize(usize::from(self.shared.info.mtu).saturating_sub(headers), 0);
                 if let Some(len) = entry.answer(question, meta, &mut room) {
-                    entry.socket.answer(room.get(..len).unwrap_or_default(), meta);
+                    entry
+                        .socket
+                        .answer(room.get(..len).unwrap_or_default(), meta);
                 }
             });
         }

@@ -55,9 +55,7 @@ impl Pings {
         let [_, _, _, _, i0, i1, s0, s1] = error.header;
         if u16::from_be_bytes([i0, i1]) == self.ident {
             let sequence = u16::from_be_bytes([s0, s1]);
-            self.settle(sequence, error.destination, |_| {
-                Err(Error::HostUnreachable)
-            });
+            self.settle(sequence, error.destination, |_| Err(Error::HostUnreachable));
         }
     }
 
@@ -132,7 +130,12 @@ impl Stack {
     ///
     /// [`Error::TimedOut`]; [`Error::NetworkUnreachable`] when no route leads there;
     /// [`Error::HostUnreachable`] when a router says so, or a neighbour does not answer to ARP; [`Error::InvalidInput`] when the request is too long for the network.
-    pub async fn ping(&self, peer: IpAddr, len: usize, timeout: Duration) -> Result<Duration, Error> {
+    pub async fn ping(
+        &self,
+        peer: IpAddr,
+        len: usize,
+        timeout: Duration,
+    ) -> Result<Duration, Error> {
         let shared = self.shared();
         let sequence = poll_fn(|cx| poll_ask(shared, cx, peer, len, timeout)).await?;
         let question = Question {

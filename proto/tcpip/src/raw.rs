@@ -213,11 +213,7 @@ impl IpSocket {
     /// # Errors
     ///
     /// [`Error::NetworkUnreachable`]; [`Error::InvalidInput`] for a payload that no packet holds.
-    pub fn send_to(
-        &self,
-        bytes: &[u8],
-        peer: IpAddr,
-    ) -> impl Future<Output = Result<(), Error>> {
+    pub fn send_to(&self, bytes: &[u8], peer: IpAddr) -> impl Future<Output = Result<(), Error>> {
         poll_fn(move |cx| self.poll_send_to(cx, bytes, peer))
     }
 

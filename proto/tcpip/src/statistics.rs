@@ -15,6 +15,8 @@ pub struct Statistics {
     pub udp: UdpCounters,
     /// TCP connections that are there now: open, and those that end without their program.
     pub connections: usize,
+    /// Bytes that the buffers of all TCP connections take.
+    pub buffered: usize,
     /// TCP connections in their handshake.
     pub half_open: usize,
     /// TCP connections in TIME-WAIT.
@@ -53,6 +55,7 @@ impl Stack {
             tcp: *engine.tcp.counters(),
             udp: engine.udp.counters,
             connections,
+            buffered: engine.tcp.buffered(),
             half_open,
             time_wait,
         }

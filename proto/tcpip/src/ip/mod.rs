@@ -51,7 +51,6 @@ pub(crate) struct Arrived {
     /// After extension headers.
     pub(crate) protocol: u8,
     pub(crate) ecn: Ecn,
-    pub(crate) hop_limit: u8,
     /// Where in the frame the transport packet lies: its header and payload.
     pub(crate) payload: Range<usize>,
     /// Payload bytes of each segment, where the device put several together.

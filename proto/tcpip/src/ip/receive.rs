@@ -297,7 +297,6 @@ pub(super) fn arrived(header: &Header, how: How) -> Arrived {
         destination: header.destination,
         protocol: header.protocol,
         ecn: Ecn::from_bits(header.traffic),
-        hop_limit: header.hop_limit,
         payload: header.payload.clone(),
         segment_size: how.segment_size,
     }

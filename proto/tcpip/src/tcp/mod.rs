@@ -157,6 +157,11 @@ impl Tcp {
         &self.counters
     }
 
+    /// Bytes that the buffers of all connections take.
+    pub(crate) fn buffered(&self) -> usize {
+        self.budget.used()
+    }
+
     /// How many connections there are, how many handshakes under way, and how many in TIME-WAIT.
     pub(crate) fn population(&self) -> (usize, usize, usize) {
         let (half_open, time_wait) = (self.half_open.len(), self.time_wait.len());

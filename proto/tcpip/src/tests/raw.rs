@@ -29,7 +29,10 @@ fn ip_packets_of_any_protocol() {
 fn frames_of_one_ether_type() {
     let (mut world, a, b) = pair();
     // IEEE 802: for local experiments.
-    let (here, there) = (EthernetSocket::new(&a, None), EthernetSocket::new(&b, Some(0x88b5)));
+    let (here, there) = (
+        EthernetSocket::new(&a, None),
+        EthernetSocket::new(&b, Some(0x88b5)),
+    );
     let mut frame = vec![0xff; 6];
     frame.extend(a.mac());
     frame.extend([0x88, 0xb5, 1, 2, 3]);
@@ -50,7 +53,10 @@ fn pings_are_answered_or_time_out() {
     for peer in ["10.0.0.2", "fd00::2", "127.0.0.1", "::1"] {
         for len in [0, 56, 3000] {
             let took = world.run(a.ping(ip(peer), len, second));
-            assert!(took.is_ok_and(|took| took < second), "{peer} {len}: {took:?}");
+            assert!(
+                took.is_ok_and(|took| took < second),
+                "{peer} {len}: {took:?}"
+            );
         }
     }
     let silent: IpAddr = ip("10.0.0.99");

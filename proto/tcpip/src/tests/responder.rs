@@ -11,11 +11,7 @@ use fata_device::{
 use std::task::{Context, Poll, Waker};
 
 use super::world::{World, both, fixed, ip, pair, wire};
-use crate::{
-    Responder, Stack, UdpSocket,
-    responder::Outcome,
-    udp::Meta,
-};
+use crate::{Responder, Stack, UdpSocket, responder::Outcome, udp::Meta};
 
 fn reverse(query: &[u8], _: Meta, reply: &mut [u8]) -> Option<usize> {
     if query.is_empty() {

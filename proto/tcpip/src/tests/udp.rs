@@ -151,7 +151,10 @@ fn a_batch_arrives_as_datagrams_of_its_size() {
         let mut received = Vec::new();
         let mut lengths = Vec::new();
         world.run(async {
-            sender.send_batch(&sent, 1000, address(server)).await.unwrap();
+            sender
+                .send_batch(&sent, 1000, address(server))
+                .await
+                .unwrap();
             while lengths.len() < 6 {
                 let read = |bytes: &[u8], _: Meta| {
                     lengths.push(bytes.len());
@@ -190,7 +193,10 @@ fn groups_are_heard_by_their_members_alone() {
         let mut none = std::pin::pin!(member.recv_from(&mut buffer));
         let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
         assert!(none.as_mut().poll(&mut cx).is_pending());
-        assert_eq!(member.join("10.0.0.9".parse().unwrap()), Err(Error::InvalidInput));
+        assert_eq!(
+            member.join("10.0.0.9".parse().unwrap()),
+            Err(Error::InvalidInput)
+        );
     }
 }
 
@@ -235,6 +241,9 @@ fn a_stack_hears_itself() {
             client.send_to(b"me", address(server)).await.unwrap();
             listener.recv_from(&mut buffer).await.unwrap()
         });
-        assert_eq!((&buffer[..len], peer.ip()), (&b"me"[..], address(server).ip()));
+        assert_eq!(
+            (&buffer[..len], peer.ip()),
+            (&b"me"[..], address(server).ip())
+        );
     }
 }

@@ -159,7 +159,10 @@ impl Udp {
         for (_, state) in &mut self.sockets {
             if state.wants(&meta) {
                 delivery = Delivery::Done;
-                let size = arrived.segment_size.map_or(payload.len(), usize::from).max(1);
+                let size = arrived
+                    .segment_size
+                    .map_or(payload.len(), usize::from)
+                    .max(1);
                 deliver(state, &mut self.counters, payload, size, meta);
                 if !to_many {
                     break;

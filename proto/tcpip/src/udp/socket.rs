@@ -299,14 +299,16 @@ impl UdpSocket {
         cx: &mut Context<'_>,
         buffer: &mut [u8],
     ) -> Poll<Result<(usize, Meta), Error>> {
-        self.with(|state| match (state.take_error(), state.queue.pop(buffer)) {
-            (Some(error), _) => Poll::Ready(Err(error)),
-            (None, Some(received)) => Poll::Ready(Ok(received)),
-            (None, None) => {
-                state.wait(cx);
-                Poll::Pending
-            }
-        })
+        self.with(
+            |state| match (state.take_error(), state.queue.pop(buffer)) {
+                (Some(error), _) => Poll::Ready(Err(error)),
+                (None, Some(received)) => Poll::Ready(Ok(received)),
+                (None, None) => {
+                    state.wait(cx);
+                    Poll::Pending
+                }
+            },
+        )
         .unwrap_or(Poll::Ready(Err(Error::NotConnected)))
     }
 

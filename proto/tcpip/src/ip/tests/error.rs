@@ -90,7 +90,6 @@ fn some_packets_get_no_error() {
         destination: v4(OWN4),
         protocol: 1,
         ecn: Ecn::NotCapable,
-        hop_limit: 64,
         payload: 34..42,
         segment_size: None,
     };
