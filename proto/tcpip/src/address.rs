@@ -64,20 +64,10 @@ impl<A: Address> Prefix<A> {
 
     /// Whether `other` lies in the same network.
     pub fn contains(self, other: IpAddr) -> bool {
-        fn network(bits: u128, shift: u32) -> u128 {
-            bits.checked_shr(shift).unwrap_or(0)
-        }
-        match (self.address.into(), other) {
-            (IpAddr::V4(own), IpAddr::V4(other)) => {
-                let shift = 32 - u32::from(self.length);
-                network(own.to_bits().into(), shift) == network(other.to_bits().into(), shift)
-            }
-            (IpAddr::V6(own), IpAddr::V6(other)) => {
-                let shift = 128 - u32::from(self.length);
-                network(own.to_bits(), shift) == network(other.to_bits(), shift)
-            }
-            _ => false,
-        }
+        let own: IpAddr = self.address.into();
+        let shift = 128 - u32::from(self.length) - if own.is_ipv4() { 96 } else { 0 };
+        let differing = bits(own) ^ bits(other);
+        own.is_ipv4() == other.is_ipv4() && differing.checked_shr(shift).unwrap_or(0) == 0
     }
 
     /// The same prefix with its family left open.
@@ -126,6 +116,15 @@ pub(crate) fn is_host(address: IpAddr) -> bool {
         && address != IpAddr::V4(Ipv4Addr::BROADCAST)
 }
 
+/// The address as a number; of IPv4 addresses, the one that is mapped into IPv6 (RFC 4291, section
+/// 2.5.5.2), which is never on the wire.
+pub(crate) fn bits(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped().to_bits(),
+        IpAddr::V6(v6) => v6.to_bits(),
+    }
+}
+
 /// The link-local address that belongs to an Ethernet address (RFC 4291, appendix A).
 pub(crate) fn link_local(mac: [u8; 6]) -> Ipv6Addr {
     with_interface_id([0xfe80, 0, 0, 0], mac)
@@ -148,33 +147,66 @@ pub(crate) fn with_interface_id(network: [u16; 4], mac: [u8; 6]) -> Ipv6Addr {
 }
 
 /// The addresses that a stack answers to, and the ways out of its networks.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct AddressTable {
     pub(crate) prefixes: Vec<IpPrefix>,
+    /// Networks of the link in which there is no address of ours (RFC 4861, section 5.1).
+    pub(crate) on_link: Vec<IpPrefix>,
+    /// Addresses that nothing new shall be sent from (RFC 4862, section 5.5.4).
+    pub(crate) deprecated: Vec<Ipv6Addr>,
     pub(crate) gateway4: Option<Ipv4Addr>,
+    /// Best first.
     pub(crate) gateways6: Vec<Ipv6Addr>,
 }
 
 impl AddressTable {
     /// Whether `address` is one of this stack's own.
+    #[inline]
     pub(crate) fn has(&self, address: IpAddr) -> bool {
         self.prefixes.iter().any(|own| own.address == address)
     }
 
     /// Whether packets for `address` have somewhere to go.
     pub(crate) fn reaches(&self, address: IpAddr) -> bool {
-        let on_link = self.prefixes.iter().any(|own| own.contains(address));
-        match address {
-            IpAddr::V4(v4) => {
-                let any = self.prefixes.iter().any(|own| own.address.is_ipv4());
-                on_link
-                    || any && (self.gateway4.is_some() || v4.is_broadcast() || v4.is_multicast())
-            }
-            IpAddr::V6(v6) => {
-                let any = self.prefixes.iter().any(|own| own.address.is_ipv6());
-                on_link || any && (!self.gateways6.is_empty() || v6.is_multicast())
-            }
+        let to_all = match address {
+            IpAddr::V4(v4) => v4.is_broadcast() || v4.is_multicast(),
+            IpAddr::V6(v6) => v6.is_multicast(),
+        };
+        self.source_for(address).is_some() && (to_all || self.next_hop(address).is_some())
+    }
+
+    /// Who on the link takes packets for the host `address`.
+    pub(crate) fn next_hop(&self, address: IpAddr) -> Option<IpAddr> {
+        let on_link = |networks: &[IpPrefix]| networks.iter().any(|own| own.contains(address));
+        if on_link(&self.prefixes) || on_link(&self.on_link) {
+            return Some(address);
         }
+        match address {
+            IpAddr::V4(_) => self.gateway4.map(IpAddr::V4),
+            IpAddr::V6(v6) if v6.is_unicast_link_local() => Some(address),
+            IpAddr::V6(_) => self.gateways6.first().copied().map(IpAddr::V6),
+        }
+    }
+
+    /// The best of our addresses to send to `address` from (RFC 6724, section 5): the same; one of
+    /// fitting scope; one that is not deprecated; the one with most bits in common.
+    pub(crate) fn source_for(&self, address: IpAddr) -> Option<IpAddr> {
+        let candidates = self.prefixes.iter().map(|own| own.address);
+        candidates
+            .filter(|own| own.is_ipv4() == address.is_ipv4())
+            .max_by_key(|own| {
+                let deprecated = matches!(own, IpAddr::V6(v6) if self.deprecated.contains(v6));
+                let fits = scope(*own) >= scope(address);
+                // Of those that fit, the smallest scope; of those that do not, the largest.
+                let closeness = 15 - scope(*own).abs_diff(scope(address));
+                (
+                    *own == address,
+                    fits,
+                    closeness,
+                    !deprecated,
+                    bits_in_common(*own, address),
+                )
+            })
     }
 
     /// Whether `address` is the broadcast address of one of the networks.
@@ -186,6 +218,22 @@ impl AddressTable {
             _ => false,
         })
     }
+}
+
+/// How far an address reaches, as multicast scopes are numbered (RFC 6724, section 3.1).
+fn scope(address: IpAddr) -> u8 {
+    const LINK: u8 = 2;
+    const GLOBAL: u8 = 14;
+    let link = match address {
+        IpAddr::V4(v4) => v4.is_link_local() || v4.is_loopback(),
+        IpAddr::V6(v6) if v6.is_multicast() => return v6.octets()[1] & 0x0f,
+        IpAddr::V6(v6) => v6.is_unicast_link_local() || v6.is_loopback(),
+    };
+    if link { LINK } else { GLOBAL }
+}
+
+fn bits_in_common(a: IpAddr, b: IpAddr) -> u32 {
+    (bits(a) ^ bits(b)).leading_zeros()
 }
 
 #[cfg(test)]
@@ -241,5 +289,32 @@ mod tests {
         assert!(table.reaches("192.0.2.1".parse().unwrap()));
         assert!(table.is_broadcast(Ipv4Addr::new(10, 0, 0, 255)));
         assert!(!table.is_broadcast(Ipv4Addr::new(10, 0, 0, 1)));
+    }
+
+    /// RFC 6724, section 5, rules 1, 2, 3 and 8.
+    #[test]
+    fn sources() {
+        let mut table = AddressTable::default();
+        for own in [
+            "fe80::2/64",
+            "2001:db8:1::2/64",
+            "fd00::2/64",
+            "10.0.0.2/24",
+        ] {
+            table.prefixes.push(prefix(own));
+        }
+        let source = |table: &AddressTable, to: &str| {
+            let source = table.source_for(to.parse().unwrap());
+            source.map(|source| alloc::format!("{source}")).unwrap()
+        };
+        assert_eq!(source(&table, "fe80::9"), "fe80::2");
+        assert_eq!(source(&table, "ff02::1"), "fe80::2");
+        assert_eq!(source(&table, "2001:db8:2::1"), "2001:db8:1::2");
+        assert_eq!(source(&table, "fd00:1::1"), "fd00::2");
+        assert_eq!(source(&table, "fd00::2"), "fd00::2");
+        assert_eq!(source(&table, "192.0.2.1"), "10.0.0.2");
+        table.deprecated.push("2001:db8:1::2".parse().unwrap());
+        assert_eq!(source(&table, "2001:db8:2::1"), "fd00::2");
+        assert_eq!(source(&table, "2001:db8:1::2"), "2001:db8:1::2");
     }
 }

@@ -39,6 +39,32 @@ impl Sum {
         Self(sum)
     }
 
+    /// Adds four bytes.
+    pub(crate) const fn add_word(self, bytes: [u8; 4]) -> Self {
+        Self(self.0 + u32::from_ne_bytes(bytes) as u64)
+    }
+
+    /// Adds what was summed elsewhere.
+    pub(crate) const fn add_sum(self, other: Self) -> Self {
+        Self(self.0 + other.0)
+    }
+
+    /// Adds pieces that follow each other, of any length: after an odd one the words of the next
+    /// lie across the pieces, and its sum counts with its bytes swapped (RFC 1071, section 2 B).
+    pub(crate) fn add_pieces(mut self, pieces: [&[u8]; 3]) -> Self {
+        let mut odd = false;
+        for piece in pieces {
+            if odd {
+                let sum = Self::default().add(piece).fold().swap_bytes();
+                self.0 += u64::from(sum);
+            } else {
+                self = self.add(piece);
+            }
+            odd ^= piece.len() % 2 == 1;
+        }
+        self
+    }
+
     /// Folds to 16 bits. All ones means: everything summed, checksum included, is right.
     pub(crate) const fn fold(self) -> u16 {
         let sum = (self.0 >> 32) + (self.0 & 0xffff_ffff);
@@ -93,6 +119,18 @@ mod tests {
         for len in 0..bytes.len() {
             let sum = Sum::default().add(&bytes[..len]);
             assert_eq!(sum.finish(), plain(&bytes[..len]), "length {len}");
+        }
+    }
+
+    #[test]
+    fn pieces_add_up_wherever_they_are_cut() {
+        let bytes: [u8; 41] = core::array::from_fn(|at| (at * 37 + 200) as u8);
+        for first in 0..bytes.len() {
+            for second in first..bytes.len() {
+                let pieces = [&bytes[..first], &bytes[first..second], &bytes[second..]];
+                let sum = Sum::default().add_pieces(pieces);
+                assert_eq!(sum.finish(), plain(&bytes), "cut at {first} and {second}");
+            }
         }
     }
 

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: ISC
 //! How a stack is set up: its addresses and the sizes of its buffers.
 
-use alloc::string::String;
-use core::net::{Ipv4Addr, Ipv6Addr};
+use alloc::{string::String, vec::Vec};
+use core::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    time::Duration,
+};
 
 use crate::address::{Ipv4Prefix, Ipv6Prefix};
 
@@ -18,7 +21,9 @@ pub struct Config {
     pub host_name: Option<String>,
     /// What the network is called in the log.
     pub label: String,
-    /// Buffers of TCP connections.
+    /// Name servers given by hand, asked before those that DHCP or routers name.
+    pub dns_servers: Vec<IpAddr>,
+    /// TCP connections.
     pub tcp: TcpConfig,
     /// Bytes that the buffers of all TCP connections together may take; without it, half of the
     /// heap. As it runs short, new connections get smaller buffers, then none.
@@ -70,55 +75,74 @@ impl Default for Ipv6 {
     }
 }
 
-/// Largest window that is offered: what needs no scale (RFC 7323, section 2.2).
-///
-/// Smoltcp rounds a scaled window down, so its right edge goes back whenever a segment of odd length
-/// comes in (section 2.4 warns of that). A peer that had filled the window has then sent beyond it,
-/// and whatever it sends counts as outside until it sends again what was lost. While the window is
-/// zero it cannot; acknowledgements outside are ignored by smoltcp; and a program that waits for
-/// one before it reads on, such as an echo, waits for ever.
-pub(crate) const LARGEST_WINDOW: usize = u16::MAX as usize;
-
-/// Sizes for TCP connections. Memory is taken when a connection begins.
+/// How TCP connections behave. The sizes are limits: buffers begin small, grow by use, and are given
+/// back when they are empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TcpConfig {
-    /// Bytes received and not yet read; also the largest window that is offered. More than 65535
-    /// are taken for 65535.
+    /// Most bytes received and not yet read; also the largest window that is ever offered, and what
+    /// the window scale is chosen for (RFC 7323, section 2.3).
     pub receive_buffer: usize,
-    /// Bytes written and not yet acknowledged.
+    /// Most bytes written and not yet acknowledged.
     pub send_buffer: usize,
-    /// Connections that a listener holds ready for [`accept`](crate::TcpListener::accept),
-    /// half-open ones included. Further ones wait for their peer to ask again.
+    /// Connections that a listener holds ready for [`accept`](crate::TcpListener::accept). When it
+    /// is full, further ones wait for their peer to ask again.
     pub backlog: usize,
+    /// How the sending rate follows the network.
+    pub congestion: CongestionControl,
+    /// Whether to ask for explicit congestion notification (RFC 3168) when connecting. A peer that
+    /// asks is always answered.
+    pub ecn: bool,
+    /// Whether small writes are sent at once.
+    pub nodelay: bool,
+    /// Silence after which the peer is asked for a sign of life; `None` never asks.
+    pub keepalive: Option<Duration>,
+    /// How long sent bytes may stay unacknowledged before the connection is broken (RFC 9293,
+    /// section 3.8.3). `None` is the usual: some 15 minutes of retransmissions.
+    pub user_timeout: Option<Duration>,
+}
+
+/// Congestion control algorithms.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CongestionControl {
+    /// RFC 9438: what most of the Internet uses.
+    #[default]
+    Cubic,
+    /// RFC 5681.
+    Reno,
 }
 
 impl Default for TcpConfig {
     fn default() -> Self {
         Self {
-            receive_buffer: LARGEST_WINDOW,
-            send_buffer: 64 * 1024,
-            backlog: 16,
+            receive_buffer: 4 << 20,
+            send_buffer: 4 << 20,
+            backlog: 1024,
+            congestion: CongestionControl::Cubic,
+            ecn: false,
+            nodelay: false,
+            keepalive: None,
+            user_timeout: None,
         }
     }
 }
 
-/// Sizes for UDP sockets. Memory is taken when a socket is bound.
+/// Sizes for UDP sockets. Memory is taken by use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UdpConfig {
-    /// Bytes of datagrams received and not yet read.
+    /// Most bytes of datagrams received and not yet read; what arrives beyond is lost. A datagram
+    /// counts with [`UdpConfig::OVERHEAD`] bytes more than it has.
     pub receive_buffer: usize,
-    /// Bytes of datagrams not yet sent.
-    pub send_buffer: usize,
-    /// Datagrams in either buffer.
-    pub datagrams: usize,
+}
+
+impl UdpConfig {
+    /// What a datagram costs beside its bytes.
+    pub const OVERHEAD: usize = 64;
 }
 
 impl Default for UdpConfig {
     fn default() -> Self {
         Self {
-            receive_buffer: 16 * 1024,
-            send_buffer: 8 * 1024,
-            datagrams: 32,
+            receive_buffer: 256 * 1024,
         }
     }
 }

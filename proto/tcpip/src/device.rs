@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: ISC
 //! A stack as a device of a program: its boot arguments, and waiting for its addresses.
 
-use alloc::{format, string::String};
-use core::{net::Ipv4Addr, net::Ipv6Addr, time::Duration};
+use alloc::{format, string::String, vec::Vec};
+use core::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    time::Duration,
+};
 
 use fata_runtime::{
     Args, Error,
@@ -56,6 +59,8 @@ struct Typed {
     ipv6: Option<Ipv6Prefix>,
     /// Router for IPv6 packets that leave the network.
     ipv6_gateway: Option<Ipv6Addr>,
+    /// Name servers, asked before those that DHCP or routers name.
+    dns_servers: Vec<IpAddr>,
     /// Take IPv6 addresses and routers from router advertisements.
     #[arg(default = true)]
     accept_router_advertisements: bool,
@@ -103,6 +108,7 @@ impl Arguments for StackArguments {
         let config = Config {
             ipv4,
             ipv6,
+            dns_servers: typed.dns_servers,
             ..Config::default()
         };
         Ok(Self { config })
@@ -198,6 +204,7 @@ mod tests {
             ipv4_gateway: None,
             ipv6: None,
             ipv6_gateway: None,
+            dns_servers: Vec::new(),
             accept_router_advertisements: true,
             ipv4_only: false,
             ipv6_only: false,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: ISC
-//! The task that owns the device: moves frames between it, the responders and the engine.
+//! The task that moves a stack: frames from the device to the responders and the engine, and what
+//! the engine wants to send to the device.
 //!
 //! It works in batches: takes what has been received, up to [`BATCH`] frames, lets the engine send,
 //! and flushes the device once. Frames that a responder answers never touch the engine, and the
@@ -7,30 +8,27 @@
 
 use alloc::{rc::Rc, vec};
 use core::{
+    cell::RefCell,
     future::poll_fn,
-    net::SocketAddr,
     task::{Context, Poll},
 };
 
 use fata_device::{Frame, Net, net::Checksum};
 use fata_runtime::time::{Alarm, Instant};
-use smoltcp::socket::udp;
 
 use crate::{
-    phy::Port,
-    responder::{Entry, Meta, Outcome},
+    port::{Kept, Lent, Port},
+    responder::Outcome,
     stack::Shared,
 };
 
 /// Frames taken before others have their turn.
 const BATCH: usize = 64;
-/// The engine is polled by time at most this often; it also is what a device without buffers, which
-/// wakes us when it has some, costs at most.
-const SHORTEST_SLEEP: u64 = 1_000_000;
 
 /// A device and the stack on it.
 pub(crate) struct Driver<N: Net> {
-    port: Port<N>,
+    port: Rc<RefCell<Port<N>>>,
+    kept: Rc<Kept<N::Frame>>,
     shared: Rc<Shared>,
     /// A question for which there was no buffer to answer into.
     held: Option<N::Frame>,
@@ -50,9 +48,11 @@ pub(crate) enum Next {
 }
 
 impl<N: Net> Driver<N> {
-    pub(crate) fn new(port: Port<N>, shared: Rc<Shared>) -> Self {
+    pub(crate) fn new(port: Rc<RefCell<Port<N>>>, shared: Rc<Shared>) -> Self {
+        let kept = port.borrow().kept();
         Self {
             port,
+            kept,
             shared,
             held: None,
             deadline: None,
@@ -77,21 +77,25 @@ impl<N: Net> Driver<N> {
     /// Does what can be done now.
     pub(crate) fn step(&mut self, cx: &mut Context<'_>, now: u64) -> Next {
         self.shared.driven_by(cx.waker());
-        self.port.starved = false;
-        let more = self.receive_batch(cx, now);
+        // Whoever waited for a buffer tries again; what the engine holds back is sent below.
+        if self.port.borrow_mut().begin(cx.waker()) {
+            self.touched = true;
+        }
+        self.shared.has_buffers();
+        let more = self.receive_batch(now);
         let due = self.deadline.is_some_and(|deadline| deadline <= now);
         if self.shared.work.replace(false) | core::mem::take(&mut self.touched) || due {
             self.answer_slowly();
             let mut engine = self.shared.engine();
-            engine.poll(&mut self.port, cx, now);
-            let deadline = engine.deadline(now);
-            self.deadline = deadline.map(|at| at.max(now + SHORTEST_SLEEP));
+            self.touched = engine.poll(&mut *self.port.borrow_mut(), now);
+            self.deadline = engine.deadline(now);
             let configured = engine.is_configured(now);
             drop(engine);
             self.shared.set_configured(configured);
         }
-        self.port.flush();
-        if more || self.shared.work.get() {
+        self.port.borrow_mut().flush();
+        let due = self.deadline.is_some_and(|deadline| deadline <= now);
+        if more || due || self.touched || self.shared.work.get() {
             Next::Again
         } else {
             Next::Sleep(self.deadline)
@@ -99,17 +103,13 @@ impl<N: Net> Driver<N> {
     }
 
     /// Takes in frames; says whether it stopped because others should have their turn.
-    fn receive_batch(&mut self, cx: &mut Context<'_>, now: u64) -> bool {
+    fn receive_batch(&mut self, now: u64) -> bool {
         for _ in 0..BATCH {
-            let frame = match self.held.take() {
-                Some(held) => held,
-                None => match self.port.net.poll_receive(cx) {
-                    Poll::Ready(Ok(frame)) => frame,
-                    // A device that failed has nothing more to say.
-                    Poll::Ready(Err(_)) | Poll::Pending => return false,
-                },
+            let held = self.held.take();
+            let Some(frame) = held.or_else(|| self.port.borrow_mut().receive()) else {
+                return false;
             };
-            self.held = self.receive(cx, frame, now);
+            self.held = self.receive(frame, now);
             if self.held.is_some() {
                 return false;
             }
@@ -118,7 +118,7 @@ impl<N: Net> Driver<N> {
     }
 
     /// Takes in one frame, or gives it back where there is no buffer for its answer.
-    fn receive(&mut self, cx: &mut Context<'_>, mut frame: N::Frame, now: u64) -> Option<N::Frame> {
+    fn receive(&mut self, frame: N::Frame, now: u64) -> Option<N::Frame> {
         let for_us = match frame.first_chunk::<6>() {
             Some(destination) => *destination == self.shared.info.mac || destination[0] & 1 != 0,
             None => false,
@@ -126,73 +126,60 @@ impl<N: Net> Driver<N> {
         if !for_us {
             return None;
         }
-        let offload = frame.offload();
-        if offload.segmentation.is_none() && self.shared.responders.concerns(&frame) {
-            let Some(mut reply) = self.port.take(cx) else {
+        let segmentation = frame.offload().segmentation;
+        if segmentation.is_none() && self.shared.responders.concerns(&frame) {
+            let Some(reply) = self.port.borrow_mut().take() else {
                 return Some(frame);
             };
-            let verify = offload.checksum == Checksum::Unverified;
-            let addresses = &self.shared.addresses;
-            match self
-                .shared
-                .responders
-                .respond(&frame, &mut reply, addresses, verify)
-            {
-                Outcome::Reply(len) => {
-                    self.port.send(reply, len);
-                    return None;
-                }
-                Outcome::Drop => {
-                    self.port.put_back(reply);
-                    return None;
-                }
-                Outcome::Other => self.port.put_back(reply),
+            if self.respond(&frame, reply) {
+                return None;
             }
         }
+        let mut frame = Lent::new(frame, &self.kept);
         let mut engine = self.shared.engine();
-        engine.receive(&mut self.port, cx, &mut frame, offload.checksum, now);
+        engine.receive(&mut *self.port.borrow_mut(), &mut frame, now);
         self.touched = true;
         None
+    }
+
+    /// Offers a frame to the responders; says whether one of them has dealt with it.
+    fn respond(&self, frame: &N::Frame, mut reply: N::Frame) -> bool {
+        let verify = frame.offload().checksum == Checksum::Unverified;
+        let engine = self.shared.engine_cell();
+        // The device is not borrowed while a handler runs, which may use sockets.
+        let outcome = self
+            .shared
+            .responders
+            .respond(frame, &mut reply, engine, verify);
+        let mut port = self.port.borrow_mut();
+        match outcome {
+            Outcome::Reply(len) => port.send_taken(reply, len),
+            Outcome::Drop | Outcome::Other => port.put_back(reply),
+        }
+        !matches!(outcome, Outcome::Other)
     }
 
     /// Answers what reached responders through the engine: fragments, options, broadcasts.
     fn answer_slowly(&mut self) {
         for entry in self.shared.responders.all() {
-            while let Some((query, meta)) = self.take_query(&entry) {
+            let Some(mut questions) = entry.socket.take_questions() else {
+                continue;
+            };
+            let mut room = vec![];
+            questions.drain(&mut |question, meta| {
+                // An answer to a group would need an address to come from that the question did not
+                // name, and one question would bring many answers.
+                if !self.shared.engine().ip.has(meta.local.ip()) {
+                    return;
+                }
                 let headers = if meta.peer.is_ipv4() { 28 } else { 48 };
-                let mut reply = vec![0; usize::from(self.shared.info.mtu).saturating_sub(headers)];
-                let Some(len) = entry.answer(&query, meta, &mut reply) else {
-                    continue;
-                };
-                let mut engine = self.shared.engine();
-                let socket = engine.sockets.get_mut::<udp::Socket<'_>>(entry.handle);
-                let metadata = udp::UdpMetadata {
-                    endpoint: meta.peer.into(),
-                    local_address: Some(meta.local.ip().into()),
-                    meta: Default::default(),
-                };
-                // A full buffer loses the answer, as the network may.
-                let _ = socket.send_slice(&reply[..len], metadata);
-            }
-        }
-    }
-
-    fn take_query(&self, entry: &Entry) -> Option<(vec::Vec<u8>, Meta)> {
-        let addresses = self.shared.addresses.borrow();
-        let mut engine = self.shared.engine();
-        let socket = engine.sockets.get_mut::<udp::Socket<'_>>(entry.handle);
-        loop {
-            let (query, metadata) = socket.recv().ok()?;
-            let local = metadata.local_address.map(core::net::IpAddr::from);
-            // A question to a group is not answered: the answer would need an address to come from
-            // that the question did not name, and one question would bring many answers.
-            if let Some(local) = local.filter(|local| addresses.has(*local)) {
-                let meta = Meta {
-                    peer: metadata.endpoint.into(),
-                    local: SocketAddr::new(local, entry.local.port),
-                };
-                return Some((query.to_vec(), meta));
-            }
+                room.resize(usize::from(self.shared.info.mtu).saturating_sub(headers), 0);
+                if let Some(len) = entry.answer(question, meta, &mut room) {
+                    entry
+                        .socket
+                        .answer(room.get(..len).unwrap_or_default(), meta);
+                }
+            });
         }
     }
 }

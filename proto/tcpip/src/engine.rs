@@ -1,290 +1,264 @@
 // SPDX-License-Identifier: ISC
-//! The state behind a stack: smoltcp's interface and sockets, and what this crate adds to them.
+//! The protocols of a stack put together: which layer a packet goes to, and what is due when.
 //!
-//! Sans-IO but for the [`Phy`] it is lent: frames and the time come in as arguments. One place
-//! knows which sockets exist, so that their ends (half-open, lingering, in TIME-WAIT) are seen to
-//! in [`Engine::poll`] and nowhere else.
+//! Sans-IO: frames and the time come in as arguments, frames go out through the [`Link`] it is lent.
+//! The layers do not know each other; what one has to tell another goes through here.
 
-use alloc::{rc::Rc, string::String};
-use core::{cell::RefCell, net::IpAddr, task::Context};
+use alloc::{rc::Rc, vec::Vec};
+use core::net::{IpAddr, SocketAddr};
 
-use fata_device::{Net, net::Checksum};
+use fata_device::NetInfo;
 use fata_runtime::heap;
-use smoltcp::{
-    iface::{self, Interface, SocketSet},
-    time::Instant,
-    wire::{EthernetAddress, HardwareAddress, IpCidr},
-};
 
 use crate::{
-    address::{AddressTable, Prefix, is_host, link_local},
+    address::AddressTable,
     config::{Config, Ipv4, Ipv6},
     dhcp::Dhcp,
-    packet::{Packet, complete_checksum, ether, ether_type, protocol},
-    phy::{Phy, Port},
-    slaac::{SOLICITATION_LEN, Slaac},
-    tcp::Table as TcpTable,
-    udp::Table as UdpTable,
+    error::Error,
+    ip::{Arrived, IcmpError, IcmpErrorKind, Input, Ip, Unreachable},
+    link::{Link, Payload, Received, Shelf},
+    packet::protocol,
+    ping::Pings,
+    raw::Raw,
+    stack::Local,
+    tcp::Tcp,
+    udp::{Delivery, Udp},
 };
 
 /// How long only IPv6 must have an address before a stack that still asks DHCP counts as ready.
 const DHCP_PATIENCE: u64 = 5_000_000_000;
+/// First of the ports that are chosen for sockets (RFC 6335, section 6).
+const FIRST_EPHEMERAL: u16 = 49152;
+/// Random ports that are tried before giving up.
+const PORT_ATTEMPTS: u32 = 1000;
 
 /// Everything of a stack except its device.
 pub(crate) struct Engine {
-    pub(crate) interface: Interface,
-    pub(crate) sockets: SocketSet<'static>,
-    pub(crate) tcp: TcpTable,
-    pub(crate) udp: UdpTable,
-    pub(crate) config: Config,
-    /// Shared with the responders, which run while the engine is not borrowed.
-    pub(crate) addresses: Rc<RefCell<AddressTable>>,
+    pub(crate) ip: Ip,
+    pub(crate) tcp: Tcp,
+    pub(crate) udp: Udp,
+    pub(crate) raw: Raw,
+    pub(crate) pings: Pings,
     pub(crate) dhcp: Option<Dhcp>,
-    slaac: Option<Slaac>,
-    mac: [u8; 6],
-    started: u64,
+    pub(crate) config: Config,
+    shelf: Rc<dyn Shelf>,
     random: fn() -> u64,
-}
-
-/// Smoltcp's time for nanoseconds.
-pub(crate) fn instant(now: u64) -> Instant {
-    Instant::from_micros((now / 1000) as i64)
+    started: u64,
+    /// Of [`Ip::addresses`], when TCP last looked whether its addresses are still there.
+    addresses_version: u32,
 }
 
 impl Engine {
     /// A stack that has done nothing yet.
-    pub(crate) fn new<N: Net>(
-        port: &mut Port<N>,
-        cx: &mut Context<'_>,
+    pub(crate) fn new(
+        info: &NetInfo,
         config: Config,
+        shelf: Rc<dyn Shelf>,
         random: fn() -> u64,
         now: u64,
     ) -> Self {
-        let mac = port.net.info().mac;
-        let mut interface_config =
-            iface::Config::new(HardwareAddress::Ethernet(EthernetAddress(mac)));
-        interface_config.random_seed = random();
-        let mut phy = Phy {
-            port,
-            cx,
-            received: None,
-        };
-        let interface = Interface::new(interface_config, &mut phy, instant(now));
-        let mut sockets = SocketSet::new(alloc::vec::Vec::new());
-        let dhcp = (config.ipv4 == Ipv4::Dhcp)
-            .then(|| Dhcp::new(&mut sockets, config.host_name.as_deref()));
-        let advertisements = match config.ipv6 {
-            Ipv6::On {
-                router_advertisements,
-                ..
-            } => router_advertisements,
-            Ipv6::Off => false,
-        };
-        let mut engine = Self {
-            interface,
-            sockets,
-            tcp: TcpTable::new(config.tcp_memory.unwrap_or_else(half_of_heap)),
-            udp: UdpTable::default(),
+        let memory = config.tcp_memory.unwrap_or_else(half_of_heap);
+        Self {
+            ip: Ip::new(info, &config, random, now),
+            tcp: Tcp::new(memory, random, now),
+            udp: Udp::default(),
+            raw: Raw::default(),
+            pings: Pings::new(random() as u16),
+            dhcp: (config.ipv4 == Ipv4::Dhcp)
+                .then(|| Dhcp::new(info.mac, config.host_name.as_deref(), random, now)),
             config,
-            addresses: Rc::default(),
-            dhcp,
-            slaac: advertisements.then(|| Slaac::new(mac, now)),
-            mac,
-            started: now,
+            shelf,
             random,
-        };
-        engine.update_addresses();
-        engine
-    }
-
-    /// A random number.
-    pub(crate) fn random(&self) -> u64 {
-        (self.random)()
+            started: now,
+            addresses_version: 0,
+        }
     }
 
     /// Takes in a frame that no responder has answered.
-    pub(crate) fn receive<N: Net>(
+    pub(crate) fn receive(&mut self, link: &mut dyn Link, frame: &mut dyn Received, now: u64) {
+        self.raw.receive_frame(frame.bytes());
+        if let Some(dhcp) = &mut self.dhcp
+            && dhcp.receive(frame, now)
+        {
+            return;
+        }
+        match self.ip.receive(link, frame, now) {
+            Input::Nothing => {}
+            Input::Transport(arrived) => self.deliver(link, frame, &arrived, now),
+            Input::Reassembled(mut packet, arrived) => {
+                self.deliver(link, &mut packet, &arrived, now);
+            }
+            Input::Error(error) => self.icmp(&error, now),
+            Input::Echo(reply) => self.pings.receive(&reply, now),
+        }
+    }
+
+    fn deliver(
         &mut self,
-        port: &mut Port<N>,
-        cx: &mut Context<'_>,
-        frame: &mut [u8],
-        checksum: Checksum,
+        link: &mut dyn Link,
+        frame: &mut dyn Received,
+        arrived: &Arrived,
         now: u64,
     ) {
-        let wanted = match ether_type(frame) {
-            Some(ether::IPV4 | ether::ARP) => self.config.ipv4 != Ipv4::Off,
-            Some(ether::IPV6) => self.config.ipv6 != Ipv6::Off,
-            _ => false,
-        };
-        if !wanted {
-            return;
-        }
-        if let Checksum::Partial { start, offset } = checksum {
-            complete_checksum(frame, start, offset);
-        }
-        if let Some(packet) = Packet::parse(frame) {
-            let verify = checksum == Checksum::Unverified;
-            if !self.inspect(&packet, verify, now) {
+        let packet = frame
+            .bytes()
+            .get(arrived.payload.clone())
+            .unwrap_or_default();
+        let raw = self.raw.receive_packet(packet, arrived);
+        let missing = match arrived.protocol {
+            protocol::TCP => {
+                let payload = Payload::new(frame, arrived.payload.clone());
+                self.tcp
+                    .receive(&mut self.ip, &*self.shelf, arrived, payload, now);
                 return;
             }
-        }
-        let mut phy = Phy {
-            port,
-            cx,
-            received: Some(frame),
+            protocol::UDP => match self.udp.receive(packet, arrived) {
+                Delivery::Done => return,
+                Delivery::Unwanted => Unreachable::Port,
+            },
+            _ => Unreachable::Protocol,
         };
-        self.interface
-            .poll_ingress_single(instant(now), &mut phy, &mut self.sockets);
-        self.tcp.settle(&mut self.sockets, now);
+        if !raw {
+            self.ip
+                .unreachable(link, frame.bytes(), arrived, missing, now);
+        }
     }
 
-    /// Does what has to be done before smoltcp sees a packet, and says whether it shall.
-    fn inspect(&mut self, packet: &Packet<'_>, verify: bool, now: u64) -> bool {
-        match packet.protocol {
-            // Smoltcp has been told not to verify TCP, so nothing may reach it that was not
-            // verified here: no fragment, and nothing behind an extension header.
-            protocol::TCP => {
-                !packet.fragment
-                    && (!verify || packet.checksum_is_valid())
-                    && self
-                        .tcp
-                        .admit(&mut self.sockets, packet, &self.addresses, now)
-            }
-            protocol::HOP_BY_HOP => packet.payload.first() != Some(&protocol::TCP),
-            protocol::ICMPV6 => {
-                if let Some(slaac) = &mut self.slaac
-                    && slaac.receive(packet, now)
+    fn icmp(&mut self, error: &IcmpError, now: u64) {
+        match error.protocol {
+            protocol::TCP => self.tcp.icmp(&mut self.ip, &*self.shelf, error, now),
+            protocol::UDP => {
+                self.udp.icmp(error);
+                // A datagram is cut to what the path carries, so the path is to be known. That the
+                // message quotes one of our sockets is all that can be checked.
+                if let IcmpErrorKind::TooBig(mtu) = error.kind
+                    && self.udp.has_sent(error)
                 {
-                    self.update_addresses();
+                    self.ip.set_path_mtu(error.destination, mtu, now);
                 }
-                true
             }
-            _ => true,
+            protocol::ICMP | protocol::ICMPV6 => self.pings.icmp(error),
+            _ => {}
         }
     }
 
-    /// Sends what is to be sent, and sees to everything that depends on time.
-    pub(crate) fn poll<N: Net>(&mut self, port: &mut Port<N>, cx: &mut Context<'_>, now: u64) {
-        self.interface.poll_maintenance(instant(now));
-        self.poll_slaac(port, cx, now);
-        let mut phy = Phy {
-            port,
-            cx,
-            received: None,
-        };
-        // One round sends at most one packet of each socket.
-        while self
-            .interface
-            .poll_egress(instant(now), &mut phy, &mut self.sockets)
-            != iface::PollResult::None
-        {}
-        if let Some(dhcp) = &mut self.dhcp
-            && dhcp.poll(&mut self.sockets)
-        {
-            self.log_lease();
-            self.update_addresses();
+    /// Sends what is to be sent, and sees to everything that depends on time. Says whether there is
+    /// more to do, after others have had their turn.
+    pub(crate) fn poll(&mut self, link: &mut dyn Link, now: u64) -> bool {
+        self.ip.poll(link, now);
+        self.poll_dhcp(link, now);
+        self.pings.expire(now);
+        if self.addresses_version != self.ip.addresses_version() {
+            self.addresses_version = self.ip.addresses_version();
+            self.tcp.addresses_changed(&self.ip, &*self.shelf, now);
         }
-        self.tcp.tend(&mut self.sockets, now);
-        self.udp.tend(&mut self.sockets, now);
+        self.tcp.poll(&mut self.ip, link, &*self.shelf, now);
+        self.receive_looped(link, now)
     }
 
-    fn poll_slaac<N: Net>(&mut self, port: &mut Port<N>, cx: &mut Context<'_>, now: u64) {
-        let Some(slaac) = &mut self.slaac else {
+    /// Takes in what this stack sent to itself: as much as there is now. What comes of that waits
+    /// for the next poll, so that two sockets that talk to each other do not keep all others away.
+    /// Says whether there was any.
+    fn receive_looped(&mut self, link: &mut dyn Link, now: u64) -> bool {
+        let frames: Vec<_> = core::iter::from_fn(|| self.ip.take_loopback()).collect();
+        let any = !frames.is_empty();
+        for mut frame in frames {
+            self.receive(link, &mut frame, now);
+        }
+        any
+    }
+
+    fn poll_dhcp(&mut self, link: &mut dyn Link, now: u64) {
+        let Some(dhcp) = &mut self.dhcp else {
             return;
         };
-        if slaac.wants_to_solicit(now)
-            && let Some(mut frame) = port.take(cx)
-        {
-            match frame.first_chunk_mut() {
-                Some(head) => {
-                    slaac.solicit(head, now);
-                    port.send(frame, SOLICITATION_LEN);
-                }
-                None => port.put_back(frame),
-            }
+        while let Some(address) = self.ip.take_conflict() {
+            dhcp.conflict(address, now);
         }
-        if slaac.expire(now) {
-            self.update_addresses();
+        if dhcp.poll(&mut self.ip, link, now) {
+            self.lease_changed(now);
         }
+    }
+
+    fn lease_changed(&mut self, now: u64) {
+        let Some(dhcp) = &self.dhcp else {
+            return;
+        };
+        self.ip.set_lease(dhcp.lease(), now);
+        dhcp.log(&self.config.label);
     }
 
     /// When [`poll`](Self::poll) has to be called even if nothing happens until then.
     pub(crate) fn deadline(&mut self, now: u64) -> Option<u64> {
-        let sockets = self.interface.poll_at(instant(now), &self.sockets);
-        let sockets = sockets.map(|at| (at.total_micros().max(0) as u64).saturating_mul(1000));
         let patience = self.started + DHCP_PATIENCE;
         let patience = (self.dhcp.is_some() && now < patience).then_some(patience);
-        let mut first = u64::MAX;
-        for deadline in [
-            sockets,
-            self.slaac.as_ref().and_then(Slaac::deadline),
+        let dhcp = self.dhcp.as_ref().and_then(Dhcp::deadline);
+        let all = [
+            self.ip.deadline(),
             self.tcp.deadline(),
-            self.udp.deadline(),
+            self.pings.deadline(),
+            dhcp,
             patience,
-        ] {
-            first = first.min(deadline.unwrap_or(u64::MAX));
-        }
-        (first != u64::MAX).then_some(first)
+        ];
+        all.into_iter().flatten().min()
     }
 
     /// Whether the addresses that were configured are there.
     pub(crate) fn is_configured(&self, now: u64) -> bool {
-        let slaac = self.slaac.as_ref().is_some_and(Slaac::has_address);
-        let fixed6 = match self.config.ipv6 {
-            Ipv6::On {
-                prefix,
-                router_advertisements,
-                ..
-            } => prefix.is_some() || !router_advertisements,
-            Ipv6::Off => false,
-        };
-        match (self.config.ipv4, &self.dhcp) {
-            (Ipv4::Static { .. }, _) => true,
-            (Ipv4::Off, _) => fixed6 || slaac,
-            (Ipv4::Dhcp, dhcp) => {
-                let leased = dhcp.as_ref().is_some_and(|dhcp| dhcp.lease.is_some());
-                let patient = now < self.started + DHCP_PATIENCE;
-                leased || has_global(&self.addresses.borrow()) && !patient
+        let has_global = has_global(self.ip.addresses());
+        match self.config.ipv4 {
+            Ipv4::Static { .. } => true,
+            Ipv4::Off => match self.config.ipv6 {
+                Ipv6::On {
+                    router_advertisements: false,
+                    ..
+                } => true,
+                _ => has_global,
+            },
+            Ipv4::Dhcp => {
+                let leased = self.dhcp.as_ref().is_some_and(Dhcp::has_lease);
+                leased || has_global && now >= self.started + DHCP_PATIENCE
             }
         }
     }
 
-    /// Makes the table from all sources, and the interface from the table.
-    fn update_addresses(&mut self) {
-        let mut table = AddressTable::default();
-        if let Ipv4::Static { prefix, gateway } = self.config.ipv4 {
-            table.prefixes.push(prefix.into_ip());
-            table.gateway4 = gateway;
+    /// Checks an address to bind to.
+    pub(crate) fn check_local(&self, local: Local) -> Result<(), Error> {
+        match local.address {
+            Some(address) if !self.ip.has(address) && !address.is_multicast() => {
+                Err(Error::AddrNotAvailable)
+            }
+            _ => Ok(()),
         }
-        if let Some(lease) = self.dhcp.as_ref().and_then(|dhcp| dhcp.lease.as_ref()) {
-            table.prefixes.push(lease.prefix.into_ip());
-            table.gateway4 = lease.gateway;
-        }
-        if let Ipv6::On {
-            prefix, gateway, ..
-        } = self.config.ipv6
-        {
-            let local = Prefix::new(link_local(self.mac).into(), 64);
-            table
-                .prefixes
-                .extend(prefix.map(Prefix::into_ip).into_iter().chain(local));
-            table.gateways6.extend(gateway);
-        }
-        if let Some(slaac) = &self.slaac {
-            slaac.fill(&mut table);
-        }
-        // Smoltcp asserts this.
-        table.prefixes.retain(|prefix| is_host(prefix.address()));
-        apply(&table, &mut self.interface);
-        *self.addresses.borrow_mut() = table;
     }
 
-    fn log_lease(&self) {
-        let label: &String = &self.config.label;
-        match self.dhcp.as_ref().and_then(|dhcp| dhcp.lease.as_ref()) {
-            Some(lease) => log::info!("{label}: leased {} from {}", lease.prefix, lease.server),
-            None => log::warn!("{label}: lost the address, asking DHCP again"),
+    /// Checks an address to send to.
+    pub(crate) fn check_peer(&self, peer: SocketAddr) -> Result<(), Error> {
+        if peer.port() == 0 || peer.ip().is_unspecified() {
+            Err(Error::InvalidInput)
+        } else if self.ip.reaches(peer.ip()) {
+            Ok(())
+        } else {
+            Err(Error::NetworkUnreachable)
         }
+    }
+
+    /// A random port that is not `taken` (RFC 6056, section 3.3.2).
+    pub(crate) fn random_port(&self, taken: impl Fn(&Self, u16) -> bool) -> Result<u16, Error> {
+        (0..PORT_ATTEMPTS)
+            .map(|_| FIRST_EPHEMERAL | (self.random)() as u16)
+            .find(|port| !taken(self, *port))
+            .ok_or(Error::AddrNotAvailable)
+    }
+
+    /// Name servers: given by hand, from DHCP, from routers.
+    pub(crate) fn dns_servers(&self) -> Vec<IpAddr> {
+        let mut servers = self.config.dns_servers.clone();
+        if let Some(dhcp) = &self.dhcp {
+            servers.extend(dhcp.dns_servers());
+        }
+        servers.extend(self.ip.dns_servers());
+        servers
     }
 }
 
@@ -302,24 +276,4 @@ fn has_global(table: &AddressTable) -> bool {
         IpAddr::V4(_) => true,
         IpAddr::V6(v6) => !v6.is_unicast_link_local(),
     })
-}
-
-/// Gives the addresses and routes of `table` to smoltcp, as many as it has room for.
-fn apply(table: &AddressTable, interface: &mut Interface) {
-    interface.update_ip_addrs(|addresses| {
-        addresses.clear();
-        for prefix in &table.prefixes {
-            // Full means that the rest is not used.
-            let _ = addresses.push(IpCidr::new(prefix.address().into(), prefix.length()));
-        }
-    });
-    let routes = interface.routes_mut();
-    routes.update(|routes| routes.clear());
-    // Two of four places: there is room.
-    if let Some(gateway) = table.gateway4 {
-        let _ = routes.add_default_ipv4_route(gateway);
-    }
-    if let Some(gateway) = table.gateways6.first() {
-        let _ = routes.add_default_ipv6_route(*gateway);
-    }
 }

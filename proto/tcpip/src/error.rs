@@ -25,6 +25,8 @@ pub enum Error {
     TimedOut,
     /// No route leads there: no address of that family, or no gateway.
     NetworkUnreachable,
+    /// The network says that the peer cannot be reached, or it is a neighbour that does not answer.
+    HostUnreachable,
     /// An argument is not usable: port zero, an unspecified peer, or a datagram that is too long.
     InvalidInput,
     /// No memory for the socket's buffers.
@@ -43,6 +45,7 @@ impl Error {
             Self::BrokenPipe => "broken pipe",
             Self::TimedOut => "timed out",
             Self::NetworkUnreachable => "network unreachable",
+            Self::HostUnreachable => "host unreachable",
             Self::InvalidInput => "invalid input",
             Self::OutOfMemory => "out of memory",
         }
@@ -67,7 +70,7 @@ impl embedded_io_async::Error for Error {
             Self::NotConnected => ErrorKind::NotConnected,
             Self::BrokenPipe => ErrorKind::BrokenPipe,
             Self::TimedOut => ErrorKind::TimedOut,
-            Self::NetworkUnreachable => ErrorKind::Other,
+            Self::NetworkUnreachable | Self::HostUnreachable => ErrorKind::Other,
             Self::InvalidInput => ErrorKind::InvalidInput,
             Self::OutOfMemory => ErrorKind::OutOfMemory,
         }

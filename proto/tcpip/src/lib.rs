@@ -29,25 +29,33 @@ mod engine;
 mod error;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
+mod ip;
+mod link;
 mod packet;
-mod phy;
+mod ping;
+mod port;
+mod raw;
 mod responder;
-mod slaac;
 mod stack;
+mod statistics;
 mod tcp;
-mod udp;
-
 #[cfg(test)]
 mod tests;
+mod udp;
 
 pub use address::{Address, IpPrefix, Ipv4Prefix, Ipv6Prefix, NotAPrefix, Prefix};
-pub use config::{Config, Ipv4, Ipv6, TcpConfig, UdpConfig};
+pub use config::{Config, CongestionControl, Ipv4, Ipv6, TcpConfig, UdpConfig};
 pub use device::StackArguments;
 pub use error::Error;
-pub use responder::Meta;
+pub use raw::{EthernetSocket, IpSocket};
 pub use stack::{Local, Stack};
+pub use statistics::{IpCounters, Statistics};
 pub use tcp::{
-    listener::{Incoming, TcpListener},
+    accept::{Incoming, TcpListener},
+    connection::{Info, Keepalive, TcpCounters},
     stream::{ReadHalf, TcpStream, WriteHalf},
 };
-pub use udp::{Responder, UdpSocket};
+pub use udp::{
+    Meta, UdpCounters,
+    socket::{Responder, UdpSocket},
+};

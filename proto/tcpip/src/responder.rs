@@ -16,13 +16,13 @@ use core::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
 };
 
-use smoltcp::iface::SocketHandle;
-
 use crate::{
     address::{AddressTable, is_host},
     checksum::Sum,
+    engine::Engine,
     packet::{ETHERNET, IPV4, IPV6, UDP, ether, protocol},
     stack::Local,
+    udp::{Meta, socket::UdpSocket},
 };
 
 /// Hop limit of answers.
@@ -31,23 +31,14 @@ const HOP_LIMIT: u8 = 64;
 const HEADERS_V4: usize = ETHERNET + IPV4 + UDP;
 const HEADERS_V6: usize = ETHERNET + IPV6 + UDP;
 
-/// Where a datagram came from, and which of our addresses it was sent to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Meta {
-    /// The other side: sender of a received datagram, receiver of a sent one.
-    pub peer: SocketAddr,
-    /// This side.
-    pub local: SocketAddr,
-}
-
 /// A function that answers datagrams; see [`UdpSocket::respond`](crate::UdpSocket::respond).
 pub(crate) type Handler = Box<dyn FnMut(&[u8], Meta, &mut [u8]) -> Option<usize>>;
 
 /// A port that a function answers for.
 pub(crate) struct Entry {
     pub(crate) local: Local,
-    /// The engine's socket of that port, for what comes the long way.
-    pub(crate) handle: SocketHandle,
+    /// Holds the port, and what comes the long way.
+    pub(crate) socket: UdpSocket,
     pub(crate) handler: RefCell<Handler>,
 }
 
@@ -127,7 +118,7 @@ impl Responders {
         &self,
         frame: &[u8],
         reply: &mut [u8],
-        addresses: &RefCell<AddressTable>,
+        engine: &RefCell<Engine>,
         verify: bool,
     ) -> Outcome {
         let Some(question) = Question::parse(frame) else {
@@ -137,8 +128,10 @@ impl Responders {
             return Outcome::Other;
         };
         let answerable = {
-            let addresses = addresses.borrow();
-            addresses.has(question.meta.local.ip()) && is_answerable(&addresses, question.meta.peer)
+            // Not borrowed while the handler runs, which may use sockets.
+            let engine = engine.borrow();
+            let addresses = engine.ip.addresses();
+            addresses.has(question.meta.local.ip()) && is_answerable(addresses, question.meta.peer)
         };
         if !answerable {
             return Outcome::Other;

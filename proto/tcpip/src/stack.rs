@@ -5,7 +5,7 @@ use alloc::{rc::Rc, vec::Vec};
 use core::{
     cell::{Cell, RefCell, RefMut},
     future::poll_fn,
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::{IpAddr, SocketAddr},
     task::{Context, Poll, Waker},
 };
 
@@ -13,19 +13,14 @@ use fata_device::{Net, NetInfo};
 use fata_runtime::{random, task, time};
 
 use crate::{
-    address::{AddressTable, IpPrefix},
+    address::IpPrefix,
     config::Config,
     driver::Driver,
     engine::Engine,
-    error::Error,
-    phy::Port,
+    link::{Link, Shelf},
+    port::Port,
     responder::Responders,
 };
-
-/// First of the ports that are chosen for sockets (RFC 6335, section 6).
-const FIRST_EPHEMERAL: u16 = 49152;
-/// Random ports that are tried before giving up.
-const PORT_ATTEMPTS: u32 = 1000;
 
 /// A TCP/IP stack over one network device. Cloning gives another handle to the same stack, which
 /// runs until the program ends.
@@ -36,15 +31,19 @@ pub struct Stack(Rc<Shared>);
 /// code of the program runs.
 pub(crate) struct Shared {
     engine: RefCell<Engine>,
+    link: Rc<RefCell<dyn Link>>,
+    pub(crate) shelf: Rc<dyn Shelf>,
     pub(crate) responders: Responders,
-    pub(crate) addresses: Rc<RefCell<AddressTable>>,
     pub(crate) info: NetInfo,
     clock: fn() -> u64,
     driver: RefCell<Option<Waker>>,
     /// Whether a socket has something for the engine to do.
     pub(crate) work: Cell<bool>,
     configured: Cell<bool>,
+    /// Who waits for the addresses.
     waiting: RefCell<Vec<Waker>>,
+    /// Who waits for the device to have a buffer.
+    starving: RefCell<Vec<Waker>>,
 }
 
 /// The end of a socket on this side: a port of one address, or of all.
@@ -94,7 +93,7 @@ impl Stack {
     /// is an address; see [`wait_configured`](Self::wait_configured).
     pub fn new(net: impl Net + 'static, config: Config) -> Self {
         fn clock() -> u64 {
-            time::Instant::now().as_nanos()
+            time::Instant::recent().as_nanos()
         }
         let (stack, driver) = Self::with_driver(net, config, random::u64, clock);
         task::spawn(driver.run()).detach();
@@ -102,26 +101,29 @@ impl Stack {
     }
 
     /// A stack and what moves it.
-    pub(crate) fn with_driver<N: Net>(
+    pub(crate) fn with_driver<N: Net + 'static>(
         net: N,
         config: Config,
         random: fn() -> u64,
         clock: fn() -> u64,
     ) -> (Self, Driver<N>) {
         let info = net.info();
-        let mut port = Port::new(net);
-        let mut cx = Context::from_waker(Waker::noop());
-        let engine = Engine::new(&mut port, &mut cx, config, random, clock());
+        let port = Port::new(net);
+        let shelf: Rc<dyn Shelf> = port.kept();
+        let port = Rc::new(RefCell::new(port));
+        let engine = Engine::new(&info, config, Rc::clone(&shelf), random, clock());
         let shared = Rc::new(Shared {
-            responders: Responders::new(random() as u16),
-            addresses: Rc::clone(&engine.addresses),
             engine: RefCell::new(engine),
+            link: port.clone(),
+            shelf,
+            responders: Responders::new(random() as u16),
             info,
             clock,
             driver: RefCell::default(),
             work: Cell::new(true),
             configured: Cell::new(false),
             waiting: RefCell::default(),
+            starving: RefCell::default(),
         });
         let driver = Driver::new(port, Rc::clone(&shared));
         (Self(shared), driver)
@@ -139,25 +141,19 @@ impl Stack {
         if self.0.configured.get() {
             return Poll::Ready(());
         }
-        let mut waiting = self.0.waiting.borrow_mut();
-        if !waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
-            waiting.push(cx.waker().clone());
-        }
+        add_waker(&self.0.waiting, cx);
         Poll::Pending
     }
 
     /// The addresses that the stack has now, with their networks.
     pub fn addresses(&self) -> Vec<IpPrefix> {
-        self.0.addresses.borrow().prefixes.clone()
+        self.0.engine().ip.addresses().prefixes.clone()
     }
 
-    /// The name servers that DHCP gave with the address.
-    pub fn dns_servers(&self) -> Vec<Ipv4Addr> {
-        let engine = self.0.engine();
-        let lease = engine.dhcp.as_ref().and_then(|dhcp| dhcp.lease.as_ref());
-        lease
-            .map(|lease| lease.dns_servers.clone())
-            .unwrap_or_default()
+    /// The name servers to ask, in this order: those given by hand, those that DHCP gave with the
+    /// address, those that routers advertise (RFC 8106).
+    pub fn dns_servers(&self) -> Vec<IpAddr> {
+        self.0.engine().dns_servers()
     }
 
     /// The Ethernet address of the device.
@@ -180,6 +176,16 @@ impl Shared {
     #[inline(never)]
     pub(crate) fn engine(&self) -> RefMut<'_, Engine> {
         self.engine.borrow_mut()
+    }
+
+    /// The engine, for those who hold its cell only while they look.
+    pub(crate) fn engine_cell(&self) -> &RefCell<Engine> {
+        &self.engine
+    }
+
+    /// The device, to send to. Borrowed after the engine, and no longer.
+    pub(crate) fn link(&self) -> RefMut<'_, dyn Link> {
+        self.link.borrow_mut()
     }
 
     /// The present in nanoseconds.
@@ -205,6 +211,26 @@ impl Shared {
         }
     }
 
+    /// After a socket tried to send something: the driver sees to it that it leaves, or the socket
+    /// tries again when there is a buffer.
+    pub(crate) fn sent(&self, cx: &Context<'_>, taken: bool) -> Poll<()> {
+        if taken {
+            self.kick();
+            return Poll::Ready(());
+        }
+        add_waker(&self.starving, cx);
+        Poll::Pending
+    }
+
+    /// Wakes those who waited for a buffer.
+    pub(crate) fn has_buffers(&self) {
+        if !self.starving.borrow().is_empty() {
+            for waker in self.starving.take() {
+                waker.wake();
+            }
+        }
+    }
+
     /// Notes whether the configured addresses are there, and tells who waits for them.
     pub(crate) fn set_configured(&self, configured: bool) {
         self.configured.set(configured);
@@ -214,35 +240,11 @@ impl Shared {
             }
         }
     }
+}
 
-    /// Checks an address to bind to.
-    pub(crate) fn check_local(&self, local: Local) -> Result<(), Error> {
-        match local.address {
-            Some(address) if !self.addresses.borrow().has(address) => Err(Error::AddrNotAvailable),
-            _ => Ok(()),
-        }
-    }
-
-    /// Checks an address to send to.
-    pub(crate) fn check_peer(&self, peer: SocketAddr) -> Result<(), Error> {
-        if peer.port() == 0 || peer.ip().is_unspecified() {
-            Err(Error::InvalidInput)
-        } else if self.addresses.borrow().reaches(peer.ip()) {
-            Ok(())
-        } else {
-            Err(Error::NetworkUnreachable)
-        }
-    }
-
-    /// A random port that is not `taken` (RFC 6056, section 3.3.2).
-    pub(crate) fn ephemeral_port(
-        &self,
-        taken: impl Fn(&Engine, u16) -> bool,
-    ) -> Result<u16, Error> {
-        let engine = self.engine();
-        (0..PORT_ATTEMPTS)
-            .map(|_| FIRST_EPHEMERAL | engine.random() as u16)
-            .find(|port| !taken(&engine, *port))
-            .ok_or(Error::AddrNotAvailable)
+fn add_waker(wakers: &RefCell<Vec<Waker>>, cx: &Context<'_>) {
+    let mut wakers = wakers.borrow_mut();
+    if !wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
+        wakers.push(cx.waker().clone());
     }
 }

@@ -57,8 +57,6 @@ struct Args {
 /// Room for datagrams that come the long way, such as fragmented ones: few and small.
 const UDP: UdpConfig = UdpConfig {
     receive_buffer: 4096,
-    send_buffer: 4096,
-    datagrams: 8,
 };
 
 #[fata::main]

@@ -18,8 +18,6 @@ const FIRST_WAIT: Duration = Duration::from_secs(2);
 
 const UDP: UdpConfig = UdpConfig {
     receive_buffer: 1024,
-    send_buffer: 1024,
-    datagrams: 2,
 };
 
 /// Notifies `secondary` of all zones, one after the other.

@@ -18,11 +18,14 @@ const QUERY: usize = 4096;
 const REPLY: usize = 65_535;
 
 /// Little room for queries, more for answers.
-const BUFFERS: TcpConfig = TcpConfig {
-    receive_buffer: QUERY,
-    send_buffer: 16 * 1024,
-    backlog: 8,
-};
+fn config() -> TcpConfig {
+    TcpConfig {
+        receive_buffer: QUERY,
+        send_buffer: 16 * 1024,
+        backlog: 8,
+        ..TcpConfig::default()
+    }
+}
 
 /// What a client can take up.
 #[derive(Clone, Copy)]
@@ -66,7 +69,7 @@ pub(crate) async fn serve(
     server: Rc<Server>,
     limits: Limits,
 ) -> Result<(), Error> {
-    let listener = TcpListener::bind_with(stack, port, BUFFERS)?;
+    let listener = TcpListener::bind_with(stack, port, config())?;
     let shared = Rc::new(Shared {
         server,
         reply: RefCell::new(vec![0; REPLY]),

@@ -38,9 +38,7 @@ struct Args {
 
 /// Room for what arrives while the program does something else.
 const UDP: UdpConfig = UdpConfig {
-    receive_buffer: 512 << 10,
-    send_buffer: 128 << 10,
-    datagrams: 512,
+    receive_buffer: 1 << 20,
 };
 
 #[fata::main]

@@ -43,8 +43,6 @@ const PORT: u16 = 53;
 /// Room for one answer and some forged ones, and for one question.
 const UDP: UdpConfig = UdpConfig {
     receive_buffer: 4096,
-    send_buffer: 512,
-    datagrams: 4,
 };
 /// Bytes of the largest answer over UDP: that of an Ethernet frame, more than is asked for.
 const LARGEST: usize = 1472;

@@ -1,130 +1,132 @@
 // SPDX-License-Identifier: ISC
-//! Accepting connections.
+//! Ports on which connections are accepted, and the connections that wait to be.
+//!
+//! A handshake that is under way waits in the SYN queue ([`syn_queue`](super::syn_queue)), one that
+//! is complete in the accept queue of its listener, which the program bounds by its backlog. Read
+//! first: RFC 9293 section 3.9.1.1 (passive open), RFC 4987 section 2.
 
-use alloc::rc::Rc;
-use core::{
-    future::poll_fn,
-    net::SocketAddr,
-    task::{Context, Poll},
-};
+use alloc::{collections::VecDeque, rc::Rc, vec::Vec};
+use core::{net::SocketAddr, task::Waker};
 
-use crate::{
-    config::TcpConfig,
-    error::Error,
-    stack::{Local, Shared, Stack},
-    tcp::{
-        stream::TcpStream,
-        table::{self, ListenerId},
-    },
-};
+use super::ConnectionId;
+use crate::{config::TcpConfig, error::Error, stack::Local};
 
-/// A port on which connections are accepted. Dropping it resets those not yet accepted.
-pub struct TcpListener {
-    shared: Rc<Shared>,
-    id: ListenerId,
+/// Name of a listener. Given again when the listener is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ListenerId(pub(super) u16);
+
+/// A port on which connections are accepted.
+pub(crate) struct Listener {
     local: Local,
+    pub(super) config: Rc<TcpConfig>,
+    /// Complete connections, the oldest first.
+    pub(super) ready: VecDeque<ConnectionId>,
+    /// When the last cookie was sent; without any there is none to come back.
+    pub(super) cookie_sent: Option<u64>,
+    waker: Option<Waker>,
 }
 
-impl TcpListener {
-    /// Listens on a port of every address, or with a `SocketAddr` of one.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::AddrInUse`], [`Error::AddrNotAvailable`] for an address that the stack does not
-    /// have, [`Error::InvalidInput`] for port zero.
-    pub fn bind(stack: &Stack, local: impl Into<Local>) -> Result<Self, Error> {
-        let config = stack.shared().engine().config.tcp;
-        Self::bind_with(stack, local, config)
+/// All listeners.
+#[derive(Default)]
+pub(crate) struct Listeners {
+    /// Places of closed listeners are used again.
+    places: Vec<Option<Listener>>,
+}
+
+impl Listener {
+    /// Whether there is no room for another connection.
+    pub(super) fn is_full(&self) -> bool {
+        self.ready.len() >= self.config.backlog.max(1)
     }
 
-    /// As [`bind`](Self::bind), with sizes of its own.
-    ///
-    /// # Errors
-    ///
-    /// As there.
-    pub fn bind_with(
-        stack: &Stack,
-        local: impl Into<Local>,
-        config: TcpConfig,
-    ) -> Result<Self, Error> {
-        let shared = Rc::clone(stack.shared());
-        let local = local.into();
-        shared.check_local(local)?;
-        if local.port == 0 {
-            return Err(Error::InvalidInput);
-        }
-        let id = shared.engine().tcp.listen(local, config)?;
-        Ok(Self { shared, id, local })
-    }
-
-    /// The port, and the address if it is bound to one.
-    pub fn local(&self) -> Local {
-        self.local
-    }
-
-    /// Waits for the next connection; also says who it is from.
-    ///
-    /// # Errors
-    ///
-    /// None today; the result leaves room for a stack that can lose its device.
-    pub fn accept(&self) -> impl Future<Output = Result<(TcpStream, SocketAddr), Error>> {
-        poll_fn(move |cx| self.poll_accept(cx))
-    }
-
-    /// The poll form of [`accept`](Self::accept). One task at a time can wait.
-    pub fn poll_accept(
-        &self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<(TcpStream, SocketAddr), Error>> {
-        let mut engine = self.shared.engine();
-        let engine = &mut *engine;
-        loop {
-            let Some(handle) = engine.tcp.accept(&mut engine.sockets, self.id) else {
-                if let Some(listener) = engine.tcp.listener(self.id) {
-                    listener.waker = Some(cx.waker().clone());
-                }
-                return Poll::Pending;
-            };
-            match TcpStream::adopt(&self.shared, &mut engine.sockets, handle) {
-                Some(stream) => {
-                    let peer = stream.peer_addr();
-                    return Poll::Ready(Ok((stream, peer)));
-                }
-                // It was reset while it waited.
-                None => table::remove(&mut engine.sockets, handle),
-            }
+    /// Notes who wants the next connection.
+    pub(super) fn wait(&mut self, waker: &Waker) {
+        match &mut self.waker {
+            Some(known) => known.clone_from(waker),
+            None => self.waker = Some(waker.clone()),
         }
     }
 
-    /// The connections one after the other, to be asked with
-    /// `while let Ok(stream) = incoming.next().await`.
-    pub fn incoming(&self) -> Incoming<'_> {
-        Incoming { listener: self }
+    /// Adds a complete connection.
+    pub(super) fn push(&mut self, id: ConnectionId) {
+        self.ready.push_back(id);
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
     }
 }
 
-impl Drop for TcpListener {
-    fn drop(&mut self) {
-        let now = self.shared.now();
-        let mut engine = self.shared.engine();
-        let engine = &mut *engine;
-        engine.tcp.close_listener(&mut engine.sockets, self.id, now);
-        self.shared.kick();
+impl Listeners {
+    /// Adds a listener.
+    pub(super) fn add(&mut self, local: Local, config: Rc<TcpConfig>) -> Result<ListenerId, Error> {
+        let mut others = self.places.iter().flatten();
+        if others.any(|other| other.local.overlaps(local)) {
+            return Err(Error::AddrInUse);
+        }
+        let listener = Some(Listener {
+            local,
+            config,
+            ready: VecDeque::new(),
+            cookie_sent: None,
+            waker: None,
+        });
+        let free = self.places.iter().position(Option::is_none);
+        let at = free.unwrap_or(self.places.len());
+        let id = u16::try_from(at).map_err(|_| Error::OutOfMemory)?;
+        match self.places.get_mut(at) {
+            Some(place) => *place = listener,
+            None => self.places.push(listener),
+        }
+        Ok(ListenerId(id))
+    }
+
+    /// The listener that a SYN to `address` is for.
+    pub(super) fn find(&self, address: SocketAddr) -> Option<ListenerId> {
+        let at = self.places.iter().position(|listener| {
+            listener
+                .as_ref()
+                .is_some_and(|listener| listener.local.matches(address))
+        })?;
+        Some(ListenerId(at as u16))
+    }
+
+    /// Whether anybody listens on `port`.
+    pub(super) fn has_port(&self, port: u16) -> bool {
+        let mut all = self.places.iter().flatten();
+        all.any(|listener| listener.local.port == port)
+    }
+
+    pub(super) fn get(&mut self, id: ListenerId) -> Option<&mut Listener> {
+        self.places.get_mut(usize::from(id.0))?.as_mut()
+    }
+
+    /// Takes a listener out.
+    pub(super) fn remove(&mut self, id: ListenerId) -> Option<Listener> {
+        self.places.get_mut(usize::from(id.0))?.take()
     }
 }
 
-/// The connections of a [`TcpListener`].
-pub struct Incoming<'a> {
-    listener: &'a TcpListener,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl Incoming<'_> {
-    /// Waits for the next one.
-    ///
-    /// # Errors
-    ///
-    /// As [`TcpListener::accept`].
-    pub async fn next(&mut self) -> Result<TcpStream, Error> {
-        Ok(self.listener.accept().await?.0)
+    #[test]
+    fn a_port_has_one_listener_for_each_address() {
+        let mut listeners = Listeners::default();
+        let config = Rc::new(TcpConfig::default());
+        let address = |text: &str| text.parse::<SocketAddr>().unwrap();
+        let mut add = |local: Local| listeners.add(local, Rc::clone(&config));
+        let all = add(80.into()).unwrap();
+        let one = add(address("10.0.0.1:81").into()).unwrap();
+        let other = add(address("10.0.0.2:81").into()).unwrap();
+        assert_eq!(add(address("10.0.0.1:80").into()), Err(Error::AddrInUse));
+        assert_eq!(add(81.into()), Err(Error::AddrInUse));
+        assert_eq!(listeners.find(address("10.9.9.9:80")), Some(all));
+        assert_eq!(listeners.find(address("10.0.0.2:81")), Some(other));
+        assert_eq!(listeners.find(address("10.0.0.3:81")), None);
+        assert!(listeners.has_port(81) && !listeners.has_port(82));
+        assert!(listeners.remove(one).is_some());
+        assert_eq!(listeners.find(address("10.0.0.1:81")), None);
+        assert_eq!(listeners.add(9.into(), config), Ok(one));
     }
 }

@@ -3,55 +3,52 @@
 
 use alloc::rc::Rc;
 use core::{
-    cell::Cell,
     future::poll_fn,
     net::SocketAddr,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
+    time::Duration,
 };
 
 use embedded_io_async::{ErrorType, Read, Write};
 use fata_device::Flow;
-use smoltcp::{
-    iface::{SocketHandle, SocketSet},
-    socket::tcp::{RecvError, Socket, State},
-    time::Duration,
-    wire::IpEndpoint,
-};
 
+use super::{
+    ConnectionId,
+    connection::{Connection, Env, Info},
+    keepalive, milliseconds,
+};
 use crate::{
     config::TcpConfig,
     error::Error,
-    stack::{Shared, Stack},
-    tcp::table,
+    stack::{Local, Shared, Stack},
 };
 
-/// How long a peer may take to answer a connection attempt.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a peer may take to answer a connection attempt, in milliseconds.
+const CONNECT_TIMEOUT: u32 = 30_000;
 
 /// A TCP connection.
 ///
 /// Dropping it ends it in order: what was written is still sent and acknowledged, and the peer reads
-/// an end after it, as long as the program runs. To know that it was, call
-/// [`shutdown`](Flow::shutdown) first; to break it, [`abort`](Self::abort).
-pub struct TcpStream(Rc<Connection>);
+/// an end after it, as long as the program runs; but where something was received and not read, the
+/// peer gets an error (RFC 1122, section 4.2.2.13). To know that all arrived, call
+/// [`shutdown`](Flow::shutdown) first; to break the connection, [`abort`](Self::abort).
+pub struct TcpStream(Rc<Held>);
 
 /// The half of a split connection that reads.
-pub struct ReadHalf(Rc<Connection>);
+pub struct ReadHalf(Rc<Held>);
 
 /// The half of a split connection that writes.
-pub struct WriteHalf(Rc<Connection>);
+pub struct WriteHalf(Rc<Held>);
 
-/// What the halves share. The socket goes back to the stack when the last of them is dropped.
-struct Connection {
+/// What the halves share. The connection goes back to the stack when the last of them is dropped.
+struct Held {
     shared: Rc<Shared>,
-    handle: SocketHandle,
-    local: SocketAddr,
-    peer: SocketAddr,
-    /// Whether writing was ended from here.
-    shut: Cell<bool>,
-    /// Whether the end was read: smoltcp forgets it when TIME-WAIT is over.
-    ended: Cell<bool>,
+    id: ConnectionId,
 }
+
+/// Bytes that a stream takes on the heap, the counts of its `Rc` included.
+#[cfg(test)]
+pub(super) const HELD_SIZE: usize = size_of::<Held>() + 2 * size_of::<usize>();
 
 impl TcpStream {
     /// Connects to `peer` from an address and port that the stack chooses.
@@ -60,13 +57,14 @@ impl TcpStream {
     ///
     /// [`Error::ConnectionRefused`], [`Error::TimedOut`] after 30 seconds without an answer,
     /// [`Error::NetworkUnreachable`] where no address or gateway leads there,
+    /// [`Error::HostUnreachable`] where the next hop does not answer,
     /// [`Error::InvalidInput`], [`Error::OutOfMemory`], [`Error::AddrNotAvailable`].
     pub async fn connect(stack: &Stack, peer: SocketAddr) -> Result<Self, Error> {
         let config = stack.shared().engine().config.tcp;
         Self::connect_with(stack, peer, config).await
     }
 
-    /// As [`connect`](Self::connect), with sizes of its own.
+    /// As [`connect`](Self::connect), with a configuration of its own.
     ///
     /// # Errors
     ///
@@ -76,75 +74,97 @@ impl TcpStream {
         peer: SocketAddr,
         config: TcpConfig,
     ) -> Result<Self, Error> {
-        let started = stack.shared().now();
-        let stream = Self::start(stack.shared(), peer, &config)?;
-        poll_fn(|cx| stream.0.poll_connected(cx, started)).await?;
+        Self::connect_from(stack, 0, peer, config).await
+    }
+
+    /// As [`connect_with`](Self::connect_with), from an address or a port that is given; zero, or
+    /// an unspecified address, leaves either to the stack.
+    ///
+    /// # Errors
+    ///
+    /// As there; also [`Error::AddrInUse`] when there is a connection between the same ends.
+    pub async fn connect_from(
+        stack: &Stack,
+        local: impl Into<Local>,
+        peer: SocketAddr,
+        config: TcpConfig,
+    ) -> Result<Self, Error> {
+        let shared = stack.shared();
+        let local = local.into();
+        let id = {
+            let mut engine = shared.engine();
+            engine.check_peer(peer)?;
+            engine.check_local(local)?;
+            let engine = &mut *engine;
+            let tcp = &mut engine.tcp;
+            tcp.connect(
+                &engine.ip,
+                &*shared.shelf,
+                local,
+                peer,
+                &config,
+                shared.now(),
+            )?
+        };
+        let stream = Self::adopt(shared, id);
+        shared.kick();
+        // Until it is established, the connection has less time than it has later.
+        let usual = config.user_timeout.map_or(0, milliseconds);
+        let short = match usual {
+            0 => CONNECT_TIMEOUT,
+            usual => usual.min(CONNECT_TIMEOUT),
+        };
+        stream
+            .0
+            .with(|connection, _| connection.set_user_timeout(short));
+        poll_fn(|cx| stream.0.poll_connected(cx)).await?;
+        stream
+            .0
+            .with(|connection, _| connection.set_user_timeout(usual));
         Ok(stream)
     }
 
-    fn start(shared: &Rc<Shared>, peer: SocketAddr, config: &TcpConfig) -> Result<Self, Error> {
-        shared.check_peer(peer)?;
-        let port = shared.ephemeral_port(|engine, port| {
-            engine.tcp.listens_on(port)
-                || engine.sockets.iter().any(|(_, item)| match item {
-                    smoltcp::socket::Socket::Tcp(socket) => socket
-                        .local_endpoint()
-                        .is_some_and(|local| local.port == port),
-                    _ => false,
-                })
-        })?;
-        let mut engine = shared.engine();
-        let engine = &mut *engine;
-        let mut socket = engine.tcp.create(&mut engine.sockets, config)?;
-        socket.set_timeout(Some(CONNECT_TIMEOUT));
-        socket
-            .connect(engine.interface.context(), IpEndpoint::from(peer), port)
-            .map_err(|_| Error::AddrNotAvailable)?;
-        let handle = engine.sockets.add(socket);
-        shared.kick();
-        Self::adopt(shared, &mut engine.sockets, handle).ok_or(Error::AddrNotAvailable)
-    }
-
-    /// Makes a stream of a socket that has a connection.
-    pub(crate) fn adopt(
-        shared: &Rc<Shared>,
-        sockets: &mut SocketSet<'static>,
-        handle: SocketHandle,
-    ) -> Option<Self> {
-        let socket = table::socket(sockets, handle);
-        let (local, peer) = (socket.local_endpoint()?, socket.remote_endpoint()?);
-        Some(Self(Rc::new(Connection {
-            shared: Rc::clone(shared),
-            handle,
-            local: local.into(),
-            peer: peer.into(),
-            shut: Cell::new(false),
-            ended: Cell::new(false),
-        })))
+    /// A stream of a connection that nobody holds yet.
+    pub(super) fn adopt(shared: &Rc<Shared>, id: ConnectionId) -> Self {
+        let shared = Rc::clone(shared);
+        Self(Rc::new(Held { shared, id }))
     }
 
     /// The address and port of the other side.
     pub fn peer_addr(&self) -> SocketAddr {
-        self.0.peer
+        self.0.ends().1
     }
 
     /// The address and port of this side.
     pub fn local_addr(&self) -> SocketAddr {
-        self.0.local
+        self.0.ends().0
     }
 
     /// Whether small writes are sent at once (`true`) or gathered while an acknowledgement is due
-    /// (Nagle's algorithm, RFC 1122 section 4.2.3.4; the default).
+    /// (Nagle's algorithm, RFC 9293 section 3.7.4; the default).
     pub fn set_nodelay(&self, nodelay: bool) {
-        self.0.with(|socket| socket.set_nagle_enabled(!nodelay));
+        self.0.with(|connection, _| connection.set_nodelay(nodelay));
     }
 
-    /// Asks the peer for a sign of life after so long a silence; `None` never asks. A peer that
-    /// gives none breaks the connection only when something was written.
-    pub fn set_keepalive(&self, interval: Option<core::time::Duration>) {
+    /// Asks the peer for a sign of life after so long a silence; `None` never asks. Nine probes
+    /// without an answer break the connection.
+    pub fn set_keepalive(&self, idle: Option<Duration>) {
         self.0
-            .with(|socket| socket.set_keep_alive(interval.map(Into::into)));
-        self.0.shared.kick();
+            .with(|connection, env| connection.set_keepalive(env, keepalive(idle)));
+    }
+
+    /// How long what was sent may stay unacknowledged before the connection is broken; `None` is
+    /// the usual, some 15 minutes (RFC 9293, section 3.8.3).
+    pub fn set_user_timeout(&self, timeout: Option<Duration>) {
+        let timeout = timeout.map_or(0, milliseconds);
+        self.0
+            .with(|connection, _| connection.set_user_timeout(timeout));
+    }
+
+    /// How the connection does.
+    pub fn info(&self) -> Info {
+        let info = self.0.with(|connection, _| connection.info());
+        info.unwrap_or_default()
     }
 
     /// Waits for at least one byte, as `read` does, and leaves what it copies in place.
@@ -154,13 +174,23 @@ impl TcpStream {
     /// As `read`.
     pub async fn peek(&self, buffer: &mut [u8]) -> Result<usize, Error> {
         poll_fn(|cx| {
-            self.0.poll_received(cx, |socket| {
-                let bytes = socket.peek(buffer.len())?;
-                buffer[..bytes.len()].copy_from_slice(bytes);
-                Ok(bytes.len())
-            })
+            self.0
+                .wait_readable(cx, |connection, env| connection.peek(env, buffer))
         })
         .await
+    }
+
+    /// Waits until `write` would not: there is room, or the connection broke.
+    pub async fn writable(&self) {
+        poll_fn(|cx| {
+            self.0
+                .wait_writable(cx, |connection, _| match connection.writable() {
+                    true => Poll::Ready(Ok(())),
+                    false => Poll::Pending,
+                })
+        })
+        .await
+        .unwrap_or(());
     }
 
     /// Two halves that different tasks can hold. The connection ends when both are dropped.
@@ -170,7 +200,9 @@ impl TcpStream {
 
     /// Ends the connection abruptly: what was not sent is lost, and the peer gets an error.
     pub fn abort(self) {
-        self.0.with(Socket::abort);
+        let Held { shared, id } = &*self.0;
+        shared.engine().tcp.abort(*id, &*shared.shelf, shared.now());
+        shared.kick();
     }
 
     /// The poll form of reading; one task at a time can wait to read.
@@ -188,136 +220,120 @@ impl TcpStream {
     }
 }
 
-impl Connection {
-    fn with<R>(&self, f: impl FnOnce(&mut Socket<'static>) -> R) -> R {
+impl Held {
+    /// Runs `f` on the connection, and lets the driver send what comes of it.
+    fn with<R>(&self, f: impl FnOnce(&mut Connection, &mut Env<'_>) -> R) -> Option<R> {
+        let now = self.shared.now();
         let mut engine = self.shared.engine();
-        f(table::socket(&mut engine.sockets, self.handle))
-    }
-
-    fn poll_connected(&self, cx: &mut Context<'_>, started: u64) -> Poll<Result<(), Error>> {
-        self.with(|socket| match socket.state() {
-            State::SynSent | State::SynReceived => {
-                socket.register_send_waker(cx.waker());
-                Poll::Pending
-            }
-            State::Closed => {
-                let waited = self.shared.now().saturating_sub(started);
-                let out_of_time = waited / 1000 >= CONNECT_TIMEOUT.total_micros();
-                Poll::Ready(Err(if out_of_time {
-                    Error::TimedOut
-                } else {
-                    Error::ConnectionRefused
-                }))
-            }
-            _ => Poll::Ready(Ok(())),
-        })
-    }
-
-    /// Calls `take` when there is something to take, and gives zero at the end of the stream.
-    fn poll_received(
-        &self,
-        cx: &mut Context<'_>,
-        take: impl FnOnce(&mut Socket<'static>) -> Result<usize, RecvError>,
-    ) -> Poll<Result<usize, Error>> {
-        if self.ended.get() {
-            return Poll::Ready(Ok(0));
+        let done = engine.tcp.with(self.id, &*self.shared.shelf, now, f);
+        drop(engine);
+        let (result, work) = done?;
+        if work {
+            self.shared.kick();
         }
-        self.with(|socket| {
-            if !socket.can_recv() && socket.may_recv() {
-                socket.register_recv_waker(cx.waker());
-                return Poll::Pending;
-            }
-            Poll::Ready(match take(socket) {
-                Ok(len) => Ok(len),
-                Err(RecvError::Finished) => {
-                    self.ended.set(true);
-                    Ok(0)
-                }
-                Err(RecvError::InvalidState) => Err(Error::ConnectionReset),
-            })
+        Some(result)
+    }
+
+    fn ends(&self) -> (SocketAddr, SocketAddr) {
+        let ends = self.shared.engine().tcp.ends(self.id);
+        // They are there for as long as the connection is held.
+        ends.unwrap_or_else(|| {
+            let none = SocketAddr::from(([0, 0, 0, 0], 0));
+            (none, none)
         })
     }
 
-    fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Result<usize, Error>> {
+    fn poll_connected(&self, cx: &Context<'_>) -> Poll<Result<(), Error>> {
+        self.wait_writable(cx, |connection, _| {
+            if connection.established() {
+                return Poll::Ready(Ok(()));
+            }
+            match connection.error() {
+                Some(error) => Poll::Ready(Err(error)),
+                None if connection.closed() => Poll::Ready(Err(Error::ConnectionRefused)),
+                None => Poll::Pending,
+            }
+        })
+    }
+
+    /// Asks `f`, and notes who wants to read if it has nothing to say.
+    fn wait_readable<R>(
+        &self,
+        cx: &Context<'_>,
+        f: impl FnOnce(&mut Connection, &mut Env<'_>) -> Poll<Result<R, Error>>,
+    ) -> Poll<Result<R, Error>> {
+        let done = self.with(|connection, env| {
+            let done = f(connection, env);
+            if done.is_pending() {
+                connection.on_readable(cx.waker());
+            }
+            done
+        });
+        done.unwrap_or(Poll::Ready(Err(Error::NotConnected)))
+    }
+
+    /// Asks `f`, and notes who wants to write if it has nothing to say.
+    fn wait_writable<R>(
+        &self,
+        cx: &Context<'_>,
+        f: impl FnOnce(&mut Connection, &mut Env<'_>) -> Poll<Result<R, Error>>,
+    ) -> Poll<Result<R, Error>> {
+        let done = self.with(|connection, env| {
+            let done = f(connection, env);
+            if done.is_pending() {
+                connection.on_writable(cx.waker());
+            }
+            done
+        });
+        done.unwrap_or(Poll::Ready(Err(Error::NotConnected)))
+    }
+
+    fn poll_readable(&self, cx: &Context<'_>) -> Poll<Result<(), Error>> {
+        self.wait_readable(cx, |connection, _| match connection.error() {
+            Some(error) => Poll::Ready(Err(error)),
+            None if connection.readable() || connection.closed() => Poll::Ready(Ok(())),
+            None => Poll::Pending,
+        })
+    }
+
+    fn poll_read(&self, cx: &Context<'_>, buffer: &mut [u8]) -> Poll<Result<usize, Error>> {
         if buffer.is_empty() {
             return Poll::Ready(Ok(0));
         }
-        let len = ready!(self.poll_received(cx, |socket| socket.recv_slice(buffer)))?;
-        // The peer may be waiting for the room that this made.
-        self.shared.kick();
-        Poll::Ready(Ok(len))
+        self.wait_readable(cx, |connection, env| connection.read(env, buffer))
     }
 
-    fn poll_write(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize, Error>> {
+    fn poll_write(&self, cx: &Context<'_>, bytes: &[u8]) -> Poll<Result<usize, Error>> {
         if bytes.is_empty() {
             return Poll::Ready(Ok(0));
         }
-        let len = ready!(self.with(|socket| match socket.send_slice(bytes) {
-            Ok(0) => {
-                socket.register_send_waker(cx.waker());
-                Poll::Pending
-            }
-            Ok(len) => Poll::Ready(Ok(len)),
-            Err(_) => Poll::Ready(Err(self.write_error())),
-        }))?;
-        self.shared.kick();
-        Poll::Ready(Ok(len))
-    }
-
-    fn write_error(&self) -> Error {
-        if self.shut.get() {
-            Error::BrokenPipe
-        } else {
-            Error::ConnectionReset
-        }
+        self.wait_writable(cx, |connection, env| connection.write(env, bytes))
     }
 
     /// Waits until the peer has acknowledged everything written.
-    fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.with(|socket| {
-            if socket.send_queue() == 0 {
-                Poll::Ready(Ok(()))
-            } else if socket.state() == State::Closed {
-                Poll::Ready(Err(Error::ConnectionReset))
-            } else {
-                socket.register_send_waker(cx.waker());
-                Poll::Pending
-            }
+    fn poll_flush(&self, cx: &Context<'_>) -> Poll<Result<(), Error>> {
+        self.wait_writable(cx, |connection, _| match connection.error() {
+            _ if connection.flushed() => Poll::Ready(Ok(())),
+            Some(error) => Poll::Ready(Err(error)),
+            None if connection.closed() => Poll::Ready(Err(Error::ConnectionReset)),
+            None => Poll::Pending,
         })
     }
 
     /// Ends writing, and waits until the peer knows.
-    fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        let first = !self.shut.replace(true);
-        if first {
-            self.shared.kick();
-        }
-        self.with(|socket| {
-            if first {
-                if !socket.may_send() {
-                    return Poll::Ready(Err(Error::ConnectionReset));
-                }
-                socket.close();
-            }
-            match socket.state() {
-                State::FinWait2 | State::TimeWait => Poll::Ready(Ok(())),
-                State::Closed if socket.send_queue() == 0 => Poll::Ready(Ok(())),
-                State::Closed => Poll::Ready(Err(Error::ConnectionReset)),
-                _ => {
-                    socket.register_send_waker(cx.waker());
-                    Poll::Pending
-                }
-            }
-        })
+    fn poll_shutdown(&self, cx: &Context<'_>) -> Poll<Result<(), Error>> {
+        // A second call does nothing.
+        self.with(|connection, _| connection.shutdown_write());
+        self.poll_flush(cx)
     }
 }
 
-impl Drop for Connection {
+impl Drop for Held {
     fn drop(&mut self) {
         let now = self.shared.now();
         let mut engine = self.shared.engine();
-        let engine = &mut *engine;
-        engine.tcp.close(&mut engine.sockets, self.handle, now);
+        engine.tcp.release(self.id, &*self.shared.shelf, now);
+        drop(engine);
         self.shared.kick();
     }
 }
@@ -371,10 +387,19 @@ impl Flow for TcpStream {
         poll_fn(move |cx| self.0.poll_shutdown(cx))
     }
 
-    async fn readable(&mut self) -> Result<(), Error> {
-        let look = |socket: &mut Socket<'static>| socket.peek(0).map(|_| 0);
-        poll_fn(|cx| self.0.poll_received(cx, look)).await?;
-        Ok(())
+    fn readable(&mut self) -> impl Future<Output = Result<(), Error>> {
+        poll_fn(move |cx| self.0.poll_readable(cx))
+    }
+}
+
+impl ReadHalf {
+    /// Waits until a `read` would not, as [`Flow::readable`] does.
+    ///
+    /// # Errors
+    ///
+    /// As `read`.
+    pub fn readable(&self) -> impl Future<Output = Result<(), Error>> {
+        poll_fn(move |cx| self.0.poll_readable(cx))
     }
 }
 

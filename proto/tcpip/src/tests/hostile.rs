@@ -5,7 +5,7 @@ use std::{time::Duration, vec::Vec};
 
 use embedded_io_async::Write;
 use fata_device::{
-    memory::Nic,
+    memory::{Nic, link, plain_info},
     net::{Checksum, Offload},
     weather::Random,
 };
@@ -15,13 +15,14 @@ use super::{
     slaac::advertisement,
     world::{World, fixed, wire},
 };
-use crate::{Config, Stack, TcpListener, TcpStream, UdpSocket, checksum::Sum};
+use crate::{Config, Stack, TcpListener, TcpStream, UdpSocket, checksum::Sum, packet};
 
 /// Frames of every kind that two stacks exchange with each other.
 fn recorded() -> Vec<Vec<u8>> {
     let mut world = World::new();
-    let (a, mut tap_a) = wire();
-    let (mut tap_b, b) = wire();
+    // Cards that compute no checksums, as the frames are taken off the wire in between.
+    let (a, mut tap_a) = link([plain_info(1), plain_info(2)], 64);
+    let (mut tap_b, b) = link([plain_info(1), plain_info(2)], 64);
     let a = world.add(a, fixed(1));
     let b = world.add(b, fixed(2));
     let mut frames = Vec::new();
@@ -99,11 +100,12 @@ fn repair(frame: &mut [u8]) {
             frame[24..26].copy_from_slice(&sum);
         }
     }
-    let Some(packet) = crate::packet::Packet::parse(frame) else {
+    let parse = if ipv4 { packet::ipv4 } else { packet::ipv6 };
+    let Ok(header) = parse(frame) else {
         return;
     };
-    let at = packet.payload.as_ptr() as usize - frame.as_ptr() as usize;
-    let (len, protocol) = (packet.payload.len(), packet.protocol);
+    let (at, len) = (header.payload.start, header.payload.len());
+    let protocol = header.protocol;
     let field = match protocol {
         6 => 16,
         17 => 6,
@@ -174,11 +176,9 @@ fn no_frame_makes_a_stack_panic() {
             }
             while take(&mut attacker).is_some() {}
         }
-        let sockets = stack.shared().engine().sockets.iter().count();
-        assert!(
-            sockets < 40,
-            "connections that began are bounded: {sockets}"
-        );
+        let statistics = stack.statistics();
+        let began = statistics.connections + statistics.half_open;
+        assert!(began < 2000, "connections that began are bounded: {began}");
         if !dhcp {
             put(&mut attacker, &question(), Offload::default());
             world.pass(Duration::from_millis(1));

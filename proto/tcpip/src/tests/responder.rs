@@ -11,10 +11,7 @@ use fata_device::{
 use std::task::{Context, Poll, Waker};
 
 use super::world::{World, both, fixed, ip, pair, wire};
-use crate::{
-    Responder, Stack, UdpSocket,
-    responder::{Meta, Outcome},
-};
+use crate::{Responder, Stack, UdpSocket, responder::Outcome, udp::Meta};
 
 fn reverse(query: &[u8], _: Meta, reply: &mut [u8]) -> Option<usize> {
     if query.is_empty() {
@@ -29,8 +26,11 @@ fn reverse(query: &[u8], _: Meta, reply: &mut [u8]) -> Option<usize> {
 /// A stack with a responder on port 53, and the bare card at the other end of its wire.
 fn served() -> (World, Stack, Responder, Nic) {
     let mut world = World::new();
-    let (peer, nic) = wire();
+    let (mut peer, nic) = wire();
     let stack = world.add(nic, fixed(2));
+    // What a host says when it comes to a network.
+    world.pass(Duration::from_secs(20));
+    while take(&mut peer).is_some() {}
     let responder = UdpSocket::bind(&stack, 53).unwrap().respond(reverse);
     (world, stack, responder, peer)
 }
@@ -216,7 +216,7 @@ fn a_checksum_that_the_device_has_seen_to_is_not_looked_at() {
         let verify = checksum == Checksum::Unverified;
         let outcome = shared
             .responders
-            .respond(&frame, &mut reply, &shared.addresses, verify);
+            .respond(&frame, &mut reply, shared.engine_cell(), verify);
         assert!(matches!(outcome, Outcome::Reply(45)));
         world.pass(Duration::from_millis(1));
     }

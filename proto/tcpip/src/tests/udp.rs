@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: ISC
 //! UDP sockets.
 
-use std::{net::SocketAddr, time::Duration, vec};
+use std::{net::SocketAddr, time::Duration, vec, vec::Vec};
 
 use super::world::{both, pair};
-use crate::{Error, UdpSocket};
+use crate::{Error, Meta, UdpSocket};
 
 fn address(text: &str) -> SocketAddr {
     text.parse().unwrap()
@@ -89,14 +89,14 @@ fn a_datagram_larger_than_the_mtu_crosses_in_fragments() {
     let (mut world, a, b) = pair();
     let receiver = UdpSocket::bind(&b, 7).unwrap();
     let sender = UdpSocket::bind(&a, 0).unwrap();
-    let sent = vec![7; 4000];
-    let mut buffer = vec![0; 5000];
+    let sent = vec![7; 20_000];
+    let mut buffer = vec![0; 30_000];
     let len = world.run(async {
         sender.send_to(&sent, address("10.0.0.2:7")).await.unwrap();
         receiver.recv_from(&mut buffer).await.unwrap().0
     });
     assert_eq!(buffer[..len], sent);
-    let too_long = world.run(sender.send_to(&[0; 4069], address("10.0.0.2:7")));
+    let too_long = world.run(sender.send_to(&vec![0; 65_508], address("10.0.0.2:7")));
     assert_eq!(too_long, Err(Error::InvalidInput));
 }
 
@@ -139,4 +139,111 @@ fn ports_and_addresses_are_checked() {
     assert_eq!(no_port, Err(Error::InvalidInput));
     let mut buffer = [0];
     assert_eq!(world.run(one.recv(&mut buffer)), Err(Error::NotConnected));
+}
+
+#[test]
+fn a_batch_arrives_as_datagrams_of_its_size() {
+    let (mut world, a, b) = pair();
+    let receiver = UdpSocket::bind(&b, 7).unwrap();
+    let sender = UdpSocket::bind(&a, 0).unwrap();
+    for server in ["10.0.0.2:7", "[fd00::2]:7"] {
+        let sent: Vec<u8> = (0..5 * 1000 + 300).map(|n| (n / 7) as u8).collect();
+        let mut received = Vec::new();
+        let mut lengths = Vec::new();
+        world.run(async {
+            sender
+                .send_batch(&sent, 1000, address(server))
+                .await
+                .unwrap();
+            while lengths.len() < 6 {
+                let read = |bytes: &[u8], _: Meta| {
+                    lengths.push(bytes.len());
+                    received.extend_from_slice(bytes);
+                };
+                receiver.recv_batch(read).await.unwrap();
+            }
+        });
+        assert_eq!(lengths, [1000, 1000, 1000, 1000, 1000, 300]);
+        assert_eq!(received, sent);
+    }
+}
+
+#[test]
+fn groups_are_heard_by_their_members_alone() {
+    let (mut world, a, b) = pair();
+    for group in ["239.1.2.3", "ff05::1:3"] {
+        let group: std::net::IpAddr = group.parse().unwrap();
+        let to = SocketAddr::new(group, 5000);
+        let member = UdpSocket::bind(&b, 5000).unwrap();
+        let stranger = UdpSocket::bind(&b, 5001).unwrap();
+        stranger.join(group).unwrap();
+        let sender = UdpSocket::bind(&a, 0).unwrap();
+        let mut buffer = [0; 16];
+        world.run(sender.send_to(b"before", to)).unwrap();
+        world.pass(Duration::from_secs(1));
+        world.run(async {
+            member.join(group).unwrap();
+            sender.send_to(b"member", to).await.unwrap();
+            let (len, meta) = member.recv_message(&mut buffer).await.unwrap();
+            assert_eq!((&buffer[..len], meta.local), (&b"member"[..], to));
+        });
+        member.leave(group);
+        world.run(sender.send_to(b"after", to)).unwrap();
+        world.pass(Duration::from_secs(1));
+        let mut none = std::pin::pin!(member.recv_from(&mut buffer));
+        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+        assert!(none.as_mut().poll(&mut cx).is_pending());
+        assert_eq!(
+            member.join("10.0.0.9".parse().unwrap()),
+            Err(Error::InvalidInput)
+        );
+    }
+}
+
+#[test]
+fn a_broadcast_reaches_everybody_on_the_network() {
+    let (mut world, a, b) = pair();
+    let listener = UdpSocket::bind(&b, 7).unwrap();
+    let sender = UdpSocket::bind(&a, 0).unwrap();
+    for to in ["255.255.255.255:7", "10.0.0.255:7"] {
+        let mut buffer = [0; 16];
+        let len = world.run(async {
+            sender.send_to(b"all", address(to)).await.unwrap();
+            listener.recv_from(&mut buffer).await.unwrap().0
+        });
+        assert_eq!(&buffer[..len], b"all");
+    }
+}
+
+#[test]
+fn a_connected_socket_is_told_that_nobody_listens() {
+    let (mut world, a, _b) = pair();
+    for server in ["10.0.0.2:9", "[fd00::2]:9"] {
+        let client = UdpSocket::bind(&a, 0).unwrap();
+        client.connect(address(server)).unwrap();
+        let mut buffer = [0; 8];
+        let answer = world.run(async {
+            client.send(b"?").await.unwrap();
+            client.recv(&mut buffer).await
+        });
+        assert_eq!(answer, Err(Error::ConnectionRefused));
+    }
+}
+
+#[test]
+fn a_stack_hears_itself() {
+    let (mut world, a, _b) = pair();
+    let listener = UdpSocket::bind(&a, 7).unwrap();
+    let client = UdpSocket::bind(&a, 0).unwrap();
+    for server in ["127.0.0.1:7", "[::1]:7", "10.0.0.1:7"] {
+        let mut buffer = [0; 8];
+        let (len, peer) = world.run(async {
+            client.send_to(b"me", address(server)).await.unwrap();
+            listener.recv_from(&mut buffer).await.unwrap()
+        });
+        assert_eq!(
+            (&buffer[..len], peer.ip()),
+            (&b"me"[..], address(server).ip())
+        );
+    }
 }

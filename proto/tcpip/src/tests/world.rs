@@ -3,7 +3,7 @@
 
 use std::{
     boxed::Box,
-    cell::Cell,
+    cell::{Cell, RefCell},
     future::Future,
     net::IpAddr,
     pin::pin,
@@ -20,6 +20,7 @@ use std::{
 use fata_device::{
     Net,
     memory::{Nic, link, plain_info},
+    weather,
 };
 
 use crate::{
@@ -31,12 +32,27 @@ use crate::{
 thread_local! {
     static NOW: Cell<u64> = const { Cell::new(0) };
     static RANDOM: Cell<u64> = const { Cell::new(1) };
+    static ALARMS: RefCell<Vec<(u64, Waker)>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Time after which a test that gets nowhere fails.
 const PATIENCE: Duration = Duration::from_secs(3 * 3600);
-/// Largest step of the clock: middleware has timers that the drivers do not know.
-const LARGEST_STEP: u64 = 10_000_000;
+/// Largest step of the clock where something looks at the wire without being woken.
+const BLIND_STEP: u64 = 10_000_000;
+
+/// The clock of this world, for middleware.
+#[derive(Clone, Copy)]
+pub(super) struct TestClock;
+
+impl weather::Clock for TestClock {
+    fn now(&self) -> u64 {
+        clock()
+    }
+
+    fn wake_at(&self, deadline: u64, waker: &Waker) {
+        ALARMS.with_borrow_mut(|alarms| alarms.push((deadline, waker.clone())));
+    }
+}
 
 pub(super) fn clock() -> u64 {
     NOW.get()
@@ -67,13 +83,17 @@ type Step = Box<dyn FnMut(&mut Context<'_>, u64) -> Next>;
 pub(super) struct World {
     woken: Arc<Woken>,
     steps: Vec<Step>,
+    /// Whether one of the steps is woken by nobody.
+    blind: bool,
 }
 
 impl World {
     pub(super) fn new() -> Self {
         NOW.set(1_000_000_000);
         RANDOM.set(1);
+        ALARMS.take();
         Self {
+            blind: false,
             woken: Arc::default(),
             steps: Vec::new(),
         }
@@ -89,10 +109,52 @@ impl World {
 
     /// Anything else that reacts to frames.
     pub(super) fn add_step(&mut self, mut step: impl FnMut(&mut Context<'_>) + 'static) {
+        self.blind = true;
         self.steps.push(Box::new(move |cx, _| {
             step(cx);
             Next::Sleep(None)
         }));
+    }
+
+    /// Lets everybody act once. `None` when somebody has more to do now, else when the next thing
+    /// happens by itself.
+    fn turn(&mut self) -> Option<u64> {
+        let waker = Waker::from(Arc::clone(&self.woken));
+        let mut cx = Context::from_waker(&waker);
+        let mut next = u64::MAX;
+        for step in &mut self.steps {
+            match step(&mut cx, clock()) {
+                Next::Again => self.woken.0.store(true, Ordering::Relaxed),
+                Next::Sleep(at) => next = next.min(at.unwrap_or(u64::MAX)),
+            }
+        }
+        let woken = self.woken.0.swap(false, Ordering::Relaxed);
+        let alarm = ALARMS.with_borrow(|alarms| alarms.iter().map(|alarm| alarm.0).min());
+        (!woken).then_some(next.min(alarm.unwrap_or(u64::MAX)))
+    }
+
+    /// Sets the clock, and wakes those who waited for it.
+    fn set_clock(&mut self, at: u64) {
+        NOW.set(at.max(clock() + 1));
+        let due = ALARMS.with_borrow_mut(|alarms| {
+            let due: Vec<_> = alarms.extract_if(.., |alarm| alarm.0 <= clock()).collect();
+            due
+        });
+        due.into_iter().for_each(|(_, waker)| waker.wake());
+    }
+
+    /// Lets everybody act until nobody has anything to do now; says when that changes.
+    pub(super) fn settle(&mut self) -> u64 {
+        loop {
+            if let Some(next) = self.turn() {
+                return next;
+            }
+        }
+    }
+
+    /// Sets the clock to `at`, which is not after the time that [`settle`](Self::settle) gave.
+    pub(super) fn advance(&mut self, at: u64) {
+        self.set_clock(at);
     }
 
     /// Runs everything until `future` is done.
@@ -102,19 +164,14 @@ impl World {
         let waker = Waker::from(Arc::clone(&self.woken));
         let mut cx = Context::from_waker(&waker);
         loop {
-            self.woken.0.store(false, Ordering::Relaxed);
             if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
                 return output;
             }
-            let mut next = clock() + LARGEST_STEP;
-            for step in &mut self.steps {
-                match step(&mut cx, clock()) {
-                    Next::Again => self.woken.0.store(true, Ordering::Relaxed),
-                    Next::Sleep(at) => next = next.min(at.unwrap_or(u64::MAX)),
+            if let Some(mut next) = self.turn() {
+                if self.blind {
+                    next = next.min(clock() + BLIND_STEP);
                 }
-            }
-            if !self.woken.0.load(Ordering::Relaxed) {
-                NOW.set(next.max(clock() + 1));
+                self.set_clock(next.min(end));
             }
             assert!(clock() < end, "nothing happened for hours");
         }
@@ -123,9 +180,15 @@ impl World {
     /// Lets time pass.
     pub(super) fn pass(&mut self, duration: Duration) {
         let end = clock() + duration.as_nanos() as u64;
-        self.run(std::future::poll_fn(|_| match clock() >= end {
-            true => Poll::Ready(()),
-            false => Poll::Pending,
+        let mut set = false;
+        self.run(std::future::poll_fn(|cx| {
+            if !core::mem::replace(&mut set, true) {
+                weather::Clock::wake_at(&TestClock, end, cx.waker());
+            }
+            match clock() >= end {
+                true => Poll::Ready(()),
+                false => Poll::Pending,
+            }
         }));
     }
 }

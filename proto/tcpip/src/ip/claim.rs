@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: ISC
+//! Claims to our own addresses: asking whether another host has one, and what follows if so.
+//!
+//! A machine that starts within milliseconds cannot wait seconds for an answer that hardly ever
+//! comes, so an address is used while it is asked for: as RFC 4429 (optimistic duplicate address
+//! detection) has it for IPv6, and in the same spirit for IPv4, where RFC 5227 would wait. An
+//! address that another host turns out to have is given up, unless it was configured by hand for
+//! IPv4: then it is defended (RFC 5227, section 2.4 c). Read first: RFC 4862 section 5.4, RFC 5227
+//! sections 2.1 to 2.4.
+
+use alloc::vec::Vec;
+use core::net::IpAddr;
+
+use super::SECOND;
+
+/// An announcement defends an address at most that often (RFC 5227, section 1.1).
+const DEFEND_INTERVAL: u64 = 10 * SECOND;
+const ANNOUNCE_INTERVAL: u64 = 2 * SECOND;
+/// Answers to our question come within that time (RFC 4861, section 10).
+const ANSWER_TIME: u64 = SECOND;
+/// Probes and announcements for IPv4; for IPv6 one question is enough (RFC 4862, section 5.1).
+const PROBES4: u8 = 2;
+const ANNOUNCEMENTS4: u8 = 2;
+const PROBES6: u8 = 1;
+/// Addresses that were given up and are not taken again.
+const MAX_GIVEN_UP: usize = 8;
+
+/// One of our addresses.
+struct Claim {
+    address: IpAddr,
+    /// Messages sent so far.
+    sent: u8,
+    /// When the next is due; never, once all is said.
+    at: u64,
+    defended: Option<u64>,
+}
+
+/// What to send for an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Message {
+    /// The question whether anybody else has it.
+    Probe(IpAddr),
+    /// That we have it.
+    Announce(IpAddr),
+}
+
+/// What a conflict leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Nothing now.
+    Ignore,
+    /// Announce the address again.
+    Defend,
+    /// It is not ours any more.
+    GiveUp,
+}
+
+/// All claims, and those that failed.
+#[derive(Default)]
+pub(super) struct Claims {
+    claims: Vec<Claim>,
+    given_up: Vec<IpAddr>,
+    /// Conflicts that nobody has been told of yet.
+    conflicts: Vec<IpAddr>,
+}
+
+impl Claims {
+    /// Begins to ask for an address.
+    pub(super) fn begin(&mut self, address: IpAddr, now: u64) {
+        self.end(address);
+        self.claims.push(Claim {
+            address,
+            sent: 0,
+            at: now,
+            defended: None,
+        });
+    }
+
+    /// Forgets an address that is not ours any more.
+    pub(super) fn end(&mut self, address: IpAddr) {
+        self.claims.retain(|claim| claim.address != address);
+    }
+
+    /// Lets an address be tried again that was given up before.
+    pub(super) fn allow(&mut self, address: IpAddr) {
+        self.given_up.retain(|other| *other != address);
+    }
+
+    /// Whether another host was found to have the address.
+    pub(super) fn is_given_up(&self, address: IpAddr) -> bool {
+        self.given_up.contains(&address)
+    }
+
+    /// Whether the question for the address is still open.
+    pub(super) fn is_tentative(&self, address: IpAddr) -> bool {
+        self.claims
+            .iter()
+            .any(|claim| claim.address == address && claim.is_tentative())
+    }
+
+    /// When something is to be sent.
+    pub(super) fn deadline(&self) -> u64 {
+        let ends = self.claims.iter().map(|claim| claim.at);
+        ends.min().unwrap_or(u64::MAX)
+    }
+
+    /// The next message that is due; called until there is none.
+    pub(super) fn due(&mut self, now: u64) -> Option<Message> {
+        for claim in &mut self.claims {
+            if claim.at > now {
+                continue;
+            }
+            let message = match claim.address {
+                IpAddr::V4(_) if claim.sent >= PROBES4 => Some(Message::Announce(claim.address)),
+                IpAddr::V6(_) if claim.sent >= PROBES6 => None,
+                address => Some(Message::Probe(address)),
+            };
+            claim.sent += 1;
+            claim.at = match claim.address {
+                IpAddr::V4(_) if claim.sent >= PROBES4 + ANNOUNCEMENTS4 => u64::MAX,
+                IpAddr::V4(_) if claim.sent > PROBES4 => now + ANNOUNCE_INTERVAL,
+                IpAddr::V6(_) if claim.sent > PROBES6 => u64::MAX,
+                _ => now + ANSWER_TIME,
+            };
+            if message.is_some() {
+                return message;
+            }
+        }
+        None
+    }
+
+    /// Another host says that it has `address`; `fixed` if it was configured by hand.
+    pub(super) fn conflict(&mut self, address: IpAddr, fixed: bool, now: u64) -> Verdict {
+        let claim = self.claims.iter_mut().find(|own| own.address == address);
+        let Some(claim) = claim else {
+            return Verdict::Ignore;
+        };
+        let tentative = claim.is_tentative();
+        let recently = claim
+            .defended
+            .is_some_and(|at| now < at.saturating_add(DEFEND_INTERVAL));
+        let verdict = match address {
+            IpAddr::V4(_) if fixed && recently => return Verdict::Ignore,
+            IpAddr::V4(_) if fixed || !tentative && !recently => Verdict::Defend,
+            // Once it is ours, whoever else claims it is wrong or forges (RFC 4862, section 5.4.4).
+            IpAddr::V6(_) if !tentative => return Verdict::Ignore,
+            _ => Verdict::GiveUp,
+        };
+        claim.defended = Some(now);
+        if verdict == Verdict::GiveUp {
+            remember(&mut self.given_up, address);
+        }
+        if verdict == Verdict::GiveUp || fixed {
+            remember(&mut self.conflicts, address);
+        }
+        verdict
+    }
+
+    /// The next conflict that nobody has been told of.
+    pub(super) fn take_conflict(&mut self) -> Option<IpAddr> {
+        self.conflicts.pop()
+    }
+}
+
+impl Claim {
+    fn is_tentative(&self) -> bool {
+        self.sent
+            <= if self.address.is_ipv4() {
+                PROBES4
+            } else {
+                PROBES6
+            }
+    }
+}
+
+fn remember(list: &mut Vec<IpAddr>, address: IpAddr) {
+    if list.contains(&address) {
+        return;
+    }
+    if list.len() >= MAX_GIVEN_UP {
+        list.remove(0);
+    }
+    list.push(address);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn v4() -> IpAddr {
+        IpAddr::from([10, 0, 0, 2])
+    }
+
+    fn v6() -> IpAddr {
+        "fe80::2".parse().unwrap()
+    }
+
+    /// RFC 5227, sections 2.1.1 and 2.3, but for the waiting.
+    #[test]
+    fn ipv4_probes_then_announces() {
+        let mut claims = Claims::default();
+        claims.begin(v4(), 0);
+        let mut said = Vec::new();
+        for second in 0..20 {
+            while let Some(message) = claims.due(second * SECOND) {
+                said.push((second, message));
+            }
+        }
+        let (probe, announce) = (Message::Probe(v4()), Message::Announce(v4()));
+        let expected = [(0, probe), (1, probe), (2, announce), (4, announce)];
+        assert_eq!(said, expected);
+        assert_eq!(claims.deadline(), u64::MAX);
+    }
+
+    /// RFC 4862, section 5.4.
+    #[test]
+    fn ipv6_asks_once_and_gives_up() {
+        let mut claims = Claims::default();
+        claims.begin(v6(), 0);
+        assert_eq!(claims.due(0), Some(Message::Probe(v6())));
+        assert_eq!(claims.due(0), None);
+        assert!(claims.is_tentative(v6()));
+        assert_eq!(claims.conflict(v6(), true, 1), Verdict::GiveUp);
+        assert!(claims.is_given_up(v6()));
+        assert_eq!(claims.take_conflict(), Some(v6()));
+        claims.begin(v6(), 0);
+        assert!(claims.due(0).is_some());
+        assert_eq!(claims.due(SECOND), None);
+        assert!(!claims.is_tentative(v6()));
+        assert_eq!(claims.conflict(v6(), false, SECOND), Verdict::Ignore);
+    }
+
+    /// RFC 5227, section 2.4: (b) for a lease, (c) for what was configured.
+    #[test]
+    fn ipv4_defends() {
+        let mut claims = Claims::default();
+        claims.begin(v4(), 0);
+        for second in 0..10 {
+            while claims.due(second * SECOND).is_some() {}
+        }
+        let second = |at: u64| 100 * SECOND + at * SECOND;
+        assert_eq!(claims.conflict(v4(), false, second(0)), Verdict::Defend);
+        assert_eq!(claims.conflict(v4(), true, second(5)), Verdict::Ignore);
+        assert_eq!(claims.conflict(v4(), true, second(11)), Verdict::Defend);
+        assert_eq!(claims.conflict(v4(), false, second(12)), Verdict::GiveUp);
+        let other = IpAddr::from([10, 0, 0, 3]);
+        assert_eq!(claims.conflict(other, false, 0), Verdict::Ignore);
+    }
+}
