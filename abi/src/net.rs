@@ -21,6 +21,9 @@ pub struct NetInfo {
     /// frames that ask for it. Reserving one may be refused beyond that length: buffers of this size
     /// are few or none, and where [`Capabilities::gather`] is offered nobody needs them.
     pub max_frame: usize,
+    /// Received frames that may be kept, for as long as one likes, while reception goes on. Whoever
+    /// keeps more may stop it, as buffers are few: zero where they should be given back at once.
+    pub keep: u16,
     /// What may be left to the device.
     pub offload: Capabilities,
 }

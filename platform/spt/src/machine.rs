@@ -130,6 +130,7 @@ impl Machine {
                         mtu,
                         vnet: vnet(offer, offer.vnet, index),
                         offload: offload(offer, index),
+                        keep: keep(offer, index, memory),
                     };
                     let pool = needs.pool.get_or_insert(Sizes { mtu, large: 0 });
                     pool.mtu = pool.mtu.max(mtu);
@@ -360,6 +361,16 @@ fn vnet(offer: &Offer, set: u64, index: usize) -> bool {
     // A header is written as a part of its own.
     const BOTH: u32 = OFFER_VNET | OFFER_GATHER;
     offer.features & BOTH == BOTH && (set & offer.vnet) >> index & 1 != 0
+}
+
+/// Large frames of a device that may be kept: half of the buffers, shared fairly, are always there to
+/// receive into.
+fn keep(offer: &Offer, index: usize, memory: u64) -> u16 {
+    if !offload(offer, index).receive_large {
+        return 0;
+    }
+    let devices = offer.vnet_large.count_ones().max(1) as usize;
+    (large_buffers(memory) / (2 * devices)) as u16
 }
 
 /// What may be left to the network device at `index`.

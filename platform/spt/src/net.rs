@@ -30,6 +30,8 @@ pub(crate) struct Nic {
     /// Whether a header stands before each frame.
     pub(crate) vnet: bool,
     pub(crate) offload: Capabilities,
+    /// Large frames that may be kept.
+    pub(crate) keep: u16,
 }
 
 impl Nic {
@@ -42,6 +44,7 @@ impl Nic {
             } else {
                 self.longest_on_wire()
             },
+            keep: self.keep,
             offload: self.offload,
         }
     }

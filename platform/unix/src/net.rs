@@ -33,6 +33,9 @@ const BUFFERS: usize = 256;
 /// answer.
 const RESERVED: usize = 64;
 
+/// Large frames that may be kept.
+const KEEP: u16 = 16;
+
 /// Buffers lent now.
 static LENT: AtomicUsize = AtomicUsize::new(0);
 
@@ -60,6 +63,11 @@ impl Nic {
                 LONGEST_FRAME
             } else {
                 usize::from(self.mtu) + ETHERNET
+            },
+            keep: if self.vnet.is_some_and(|vnet| vnet.large) {
+                KEEP
+            } else {
+                0
             },
             offload: Capabilities {
                 checksum: any,

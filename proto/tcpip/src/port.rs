@@ -14,8 +14,8 @@ use crate::{
     packet::ETHERNET,
 };
 
-/// Received frames that may be kept at once: a device has some dozens of buffers, and needs most of
-/// them to receive into.
+/// Received frames that are kept at most, even if the device could do without more: what a reader
+/// has not taken up by then it will not take up soon.
 const KEPT: usize = 16;
 /// Shortest frame that is worth keeping. Copying less costs no more than the bookkeeping, and a
 /// buffer holds little for its size.
@@ -43,12 +43,16 @@ pub(crate) struct Port<N: Net> {
 impl<N: Net> Port<N> {
     pub(crate) fn new(net: N) -> Self {
         let info = net.info();
+        let limit = usize::from(info.keep).min(KEPT);
         Self {
             net,
             info,
             spare: None,
             longest: ETHERNET + usize::from(info.mtu),
-            kept: Rc::new(Kept(RefCell::default())),
+            kept: Rc::new(Kept {
+                limit,
+                frames: RefCell::default(),
+            }),
             driver: Waker::noop().clone(),
             sent: false,
             starved: false,
@@ -201,15 +205,19 @@ impl<F: Frame> Received for Lent<'_, F> {
 }
 
 /// Frames that connections hold until their bytes are read.
-pub(crate) struct Kept<F>(RefCell<Vec<Option<F>>>);
+pub(crate) struct Kept<F> {
+    frames: RefCell<Vec<Option<F>>>,
+    /// Most of them at once.
+    limit: usize,
+}
 
 impl<F> Kept<F> {
     /// Takes the frame out of `frame` if there is room.
     fn put(&self, frame: &mut Option<F>) -> Option<Slot> {
-        let mut slots = self.0.borrow_mut();
+        let mut slots = self.frames.borrow_mut();
         let index = match slots.iter().position(Option::is_none) {
             Some(free) => free,
-            None if slots.len() < KEPT => {
+            None if slots.len() < self.limit => {
                 slots.push(None);
                 slots.len() - 1
             }
@@ -222,13 +230,13 @@ impl<F> Kept<F> {
 
 impl<F: Frame> Shelf for Kept<F> {
     fn with(&self, slot: &Slot, read: &mut dyn FnMut(&[u8])) {
-        let slots = self.0.borrow();
+        let slots = self.frames.borrow();
         let frame = slots.get(usize::from(slot.0)).and_then(Option::as_ref);
         read(frame.map_or(&[], |frame| &**frame));
     }
 
     fn release(&self, slot: Slot) {
-        let mut slots = self.0.borrow_mut();
+        let mut slots = self.frames.borrow_mut();
         let frame = slots.get_mut(usize::from(slot.0)).and_then(Option::take);
         // The buffer goes back to the device, which may wake somebody.
         drop(slots);

@@ -118,6 +118,7 @@ impl Net for Port {
             mac: [0; 6],
             mtu: u16::MAX,
             max_frame: MAX_FRAME,
+            keep: 0,
             offload: Capabilities::default(),
         }
     }

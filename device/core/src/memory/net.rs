@@ -35,6 +35,7 @@ pub fn plain_info(last: u8) -> NetInfo {
         mac: [2, 0, 0, 0, 0, last],
         mtu: 1500,
         max_frame: 1514,
+        keep: 0,
         offload: Capabilities::default(),
     }
 }
@@ -44,6 +45,7 @@ pub fn plain_info(last: u8) -> NetInfo {
 pub fn offload_info(last: u8) -> NetInfo {
     NetInfo {
         max_frame: LONGEST_FRAME,
+        keep: 16,
         offload: Capabilities {
             checksum: true,
             tcp4: true,

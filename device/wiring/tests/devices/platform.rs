@@ -292,6 +292,7 @@ impl Platform for Test {
     fn net_open(handle: Handle) -> Result<NetInfo, Error> {
         let card = card(handle)?;
         Ok(NetInfo {
+            keep: 0,
             mac: [2, 0, 0, 0, 0, card as u8],
             mtu: 1500,
             max_frame: 1514,

@@ -87,6 +87,7 @@ struct Host {
 fn info(mac: [u8; 6]) -> NetInfo {
     NetInfo {
         mac,
+        keep: 0,
         mtu: 1500,
         max_frame: 1514,
         offload: Capabilities::default(),

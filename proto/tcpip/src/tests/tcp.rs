@@ -6,13 +6,14 @@ use std::{
     pin::pin,
     task::{Context, Poll, Waker},
     time::Duration,
+    vec,
     vec::Vec,
 };
 
 use embedded_io_async::{Read, Write};
 use fata_device::{
     Flow, Net, NetError, NetInfo,
-    memory::{link, plain_info},
+    memory::{link, offload_info, plain_info},
     weather::{Chance, Loss},
 };
 
@@ -398,4 +399,37 @@ fn an_idle_connection_lives_on() {
         server.write_all(&[2; 100]).await.unwrap();
         assert_eq!(client.read(&mut [0; 200]).await, Ok(100));
     });
+}
+
+#[test]
+fn readers_that_sleep_keep_nobody_else_waiting() {
+    let mut world = World::new();
+    // A device with four buffers, of which a user may keep two.
+    let infos = [1, 2].map(|last| NetInfo {
+        keep: 2,
+        ..offload_info(last)
+    });
+    let (a, b) = link(infos, 4);
+    let (a, b) = (world.add(a, fixed(1)), world.add(b, fixed(2)));
+    let listener = TcpListener::bind(&b, 80).unwrap();
+    let mut connect = || {
+        let both = both(TcpStream::connect(&a, port(80)), listener.accept());
+        let (client, server) = world.run(both);
+        (client.unwrap(), server.unwrap().0)
+    };
+    let mut sleeping: Vec<_> = (0..5).map(|_| connect()).collect();
+    let (mut client, mut server) = connect();
+    let data = pattern(1 << 20);
+    for (sleeper, _) in &mut sleeping {
+        let written = world.run(sleeper.write(&data));
+        assert!(written.is_ok_and(|len| len > 10_000));
+        world.pass(Duration::from_secs(1));
+    }
+    let mut received = vec![0; data.len()];
+    let (sent, got) = world.run(both(
+        client.write_all(&data),
+        server.read_exact(&mut received),
+    ));
+    assert!(sent.is_ok() && got.is_ok());
+    assert_eq!(received, data);
 }
