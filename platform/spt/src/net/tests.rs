@@ -26,6 +26,7 @@ fn wire() -> (Nic, UnixDatagram, UnixDatagram) {
         mtu: 1500,
         vnet: false,
         offload: Capabilities::default(),
+        keep: 0,
     };
     (nic, ours, theirs)
 }
