@@ -7,7 +7,7 @@ use core::{arch::naked_asm, cell::UnsafeCell, hint::black_box};
 
 use fata_abi::{
     note::{self, AddressNote, Note, Target},
-    spt::{ABI_VERSION, BootInfo, Offer, WANT_LARGE},
+    spt::{ABI_VERSION, BootInfo, Offer, WANT_LARGE, WANT_LARGE_UDP},
 };
 
 use crate::{machine::machine, syscall};
@@ -26,8 +26,11 @@ static ABI: Note<36> = note::abi(Target::Spt, ABI_VERSION);
 
 #[used]
 #[unsafe(link_section = ".note.fata.offer")]
-static OFFER_NOTE: AddressNote<OfferSlot> =
-    AddressNote::with_remark(note::TYPE_OFFER, &OFFER, Offer::remark(WANT_LARGE));
+static OFFER_NOTE: AddressNote<OfferSlot> = AddressNote::with_remark(
+    note::TYPE_OFFER,
+    &OFFER,
+    Offer::remark(WANT_LARGE | WANT_LARGE_UDP),
+);
 
 /// What a Fata tender fills in before the image starts. In `.data` although it is zero, because a
 /// tender passes over a segment that has nothing in the file.

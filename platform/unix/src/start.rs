@@ -59,7 +59,7 @@ fn wants(options: &Options) -> Wants {
     Wants {
         vnet: true,
         large: large_buffers(memory) > 0,
-        large_udp: false,
+        large_udp: large_buffers(memory) > 0,
     }
 }
 

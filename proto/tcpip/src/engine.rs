@@ -89,7 +89,7 @@ impl Engine {
                 self.deliver(link, &mut packet, &arrived, now);
             }
             Input::Error(error) => self.icmp(&error, now),
-            Input::Echo(reply) => self.pings.receive(&reply, now),
+            Input::Echo(reply) => self.pings.receive(&reply),
         }
     }
 

@@ -17,6 +17,7 @@ use fata_device::{
 use crate::{
     Config, Ipv4, Stack, TcpListener, UdpSocket,
     driver::{Driver, Next},
+    stack::Clock,
 };
 
 thread_local! {
@@ -57,7 +58,7 @@ pub fn frames(input: &[u8]) {
     let mut infos = [plain_info(1), plain_info(2)];
     infos[0].offload.checksum = true;
     let (mut peer, nic) = link(infos, 64);
-    let (stack, mut driver) = Stack::with_driver(nic, config, || 4, || NOW.get());
+    let (stack, mut driver) = Stack::with_driver(nic, config, || 4, Clock::stepping(|| NOW.get()));
     let listener = TcpListener::bind(&stack, 80).expect("a free port");
     let socket = UdpSocket::bind(&stack, 53).expect("a free port");
     let responder = socket.respond(|query, _, reply| {

@@ -26,9 +26,8 @@ pub(crate) struct Pings {
 struct Ping {
     sequence: u16,
     peer: IpAddr,
-    sent: u64,
     deadline: u64,
-    answer: Option<Result<u64, Error>>,
+    answer: Option<Result<(), Error>>,
     waker: Waker,
 }
 
@@ -42,11 +41,9 @@ impl Pings {
     }
 
     /// Takes in an answer.
-    pub(crate) fn receive(&mut self, reply: &EchoReply, now: u64) {
+    pub(crate) fn receive(&mut self, reply: &EchoReply) {
         if reply.ident == self.ident {
-            self.settle(reply.sequence, reply.source, |ping| {
-                Ok(now.saturating_sub(ping.sent))
-            });
+            self.settle(reply.sequence, reply.source, Ok(()));
         }
     }
 
@@ -55,21 +52,16 @@ impl Pings {
         let [_, _, _, _, i0, i1, s0, s1] = error.header;
         if u16::from_be_bytes([i0, i1]) == self.ident {
             let sequence = u16::from_be_bytes([s0, s1]);
-            self.settle(sequence, error.destination, |_| Err(Error::HostUnreachable));
+            self.settle(sequence, error.destination, Err(Error::HostUnreachable));
         }
     }
 
-    fn settle(
-        &mut self,
-        sequence: u16,
-        peer: IpAddr,
-        answer: impl FnOnce(&Ping) -> Result<u64, Error>,
-    ) {
+    fn settle(&mut self, sequence: u16, peer: IpAddr, answer: Result<(), Error>) {
         let mut waiting = self.waiting.iter_mut();
         if let Some(ping) = waiting.find(|ping| ping.sequence == sequence && ping.peer == peer)
             && ping.answer.is_none()
         {
-            ping.answer = Some(answer(ping));
+            ping.answer = Some(answer);
             ping.waker.wake_by_ref();
         }
     }
@@ -90,7 +82,7 @@ impl Pings {
     }
 
     /// The answer to a question, which then is forgotten.
-    fn take(&mut self, sequence: u16, cx: &Context<'_>) -> Poll<Result<u64, Error>> {
+    fn take(&mut self, sequence: u16, cx: &Context<'_>) -> Poll<Result<(), Error>> {
         let found = |ping: &Ping| ping.sequence == sequence;
         let Some(index) = self.waiting.iter().position(found) else {
             return Poll::Ready(Err(Error::TimedOut));
@@ -137,12 +129,18 @@ impl Stack {
         timeout: Duration,
     ) -> Result<Duration, Error> {
         let shared = self.shared();
-        let sequence = poll_fn(|cx| poll_ask(shared, cx, peer, len, timeout)).await?;
+        let mut sent = 0;
+        let sequence = poll_fn(|cx| {
+            sent = shared.precisely_now();
+            poll_ask(shared, cx, peer, len, timeout)
+        })
+        .await?;
         let question = Question {
             shared: Rc::clone(shared),
             sequence,
         };
-        let took = poll_fn(|cx| question.shared.engine().pings.take(sequence, cx)).await?;
+        poll_fn(|cx| question.shared.engine().pings.take(sequence, cx)).await?;
+        let took = shared.precisely_now().saturating_sub(sent);
         Ok(Duration::from_nanos(took))
     }
 }
@@ -172,7 +170,6 @@ fn poll_ask(
     engine.pings.waiting.push(Ping {
         sequence,
         peer,
-        sent: now,
         deadline: now.saturating_add(u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX)),
         answer: None,
         waker: cx.waker().clone(),

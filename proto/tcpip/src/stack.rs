@@ -35,7 +35,7 @@ pub(crate) struct Shared {
     pub(crate) shelf: Rc<dyn Shelf>,
     pub(crate) responders: Responders,
     pub(crate) info: NetInfo,
-    clock: fn() -> u64,
+    clock: Clock,
     driver: RefCell<Option<Waker>>,
     /// Whether a socket has something for the engine to do.
     pub(crate) work: Cell<bool>,
@@ -44,6 +44,31 @@ pub(crate) struct Shared {
     waiting: RefCell<Vec<Waker>>,
     /// Who waits for the device to have a buffer.
     starving: RefCell<Vec<Waker>>,
+}
+
+/// What the time is asked of.
+#[derive(Clone, Copy)]
+pub(crate) struct Clock {
+    /// Nanoseconds when the program last waited.
+    pub(crate) recent: fn() -> u64,
+    /// Nanoseconds now.
+    pub(crate) precise: fn() -> u64,
+}
+
+impl Clock {
+    const RUNTIME: Self = Self {
+        recent: || time::Instant::recent().as_nanos(),
+        precise: || time::Instant::now().as_nanos(),
+    };
+
+    /// A clock that stands still during a batch of work.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) const fn stepping(now: fn() -> u64) -> Self {
+        Self {
+            recent: now,
+            precise: now,
+        }
+    }
 }
 
 /// The end of a socket on this side: a port of one address, or of all.
@@ -92,10 +117,7 @@ impl Stack {
     /// Starts a stack on `net`: spawns the task that owns it. Returns at once, maybe before there
     /// is an address; see [`wait_configured`](Self::wait_configured).
     pub fn new(net: impl Net + 'static, config: Config) -> Self {
-        fn clock() -> u64 {
-            time::Instant::recent().as_nanos()
-        }
-        let (stack, driver) = Self::with_driver(net, config, random::u64, clock);
+        let (stack, driver) = Self::with_driver(net, config, random::u64, Clock::RUNTIME);
         task::spawn(driver.run()).detach();
         stack
     }
@@ -105,13 +127,13 @@ impl Stack {
         net: N,
         config: Config,
         random: fn() -> u64,
-        clock: fn() -> u64,
+        clock: Clock,
     ) -> (Self, Driver<N>) {
         let info = net.info();
         let port = Port::new(net);
         let shelf: Rc<dyn Shelf> = port.kept();
         let port = Rc::new(RefCell::new(port));
-        let engine = Engine::new(&info, config, Rc::clone(&shelf), random, clock());
+        let engine = Engine::new(&info, config, Rc::clone(&shelf), random, (clock.recent)());
         let shared = Rc::new(Shared {
             engine: RefCell::new(engine),
             link: port.clone(),
@@ -188,9 +210,14 @@ impl Shared {
         self.link.borrow_mut()
     }
 
-    /// The present in nanoseconds.
+    /// When the batch of work began that is being done, in nanoseconds.
     pub(crate) fn now(&self) -> u64 {
-        (self.clock)()
+        (self.clock.recent)()
+    }
+
+    /// The present in nanoseconds, which may cost a system call.
+    pub(crate) fn precisely_now(&self) -> u64 {
+        (self.clock.precise)()
     }
 
     /// Lets the driver see to what a socket wants.

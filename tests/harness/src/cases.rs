@@ -158,6 +158,7 @@ pub const ALL: &[Case] = &[
     row("www-odd", "www", http::odd),
     row("http-fetch", "http-fetch", http::fetch),
     row("dhcp-server", "dhcp-server", dhcp::server),
+    row("ping", "ping", services::ping),
     row("echo", "echo", services::echo),
     row("iperf3", "iperf3", services::iperf3),
     row("iperf3-smoltcp", "iperf3-smoltcp", services::iperf3_smoltcp),
@@ -181,7 +182,15 @@ mod tests {
             .filter(|entry| entry.path().join("Cargo.toml").is_file())
             .map(|entry| entry.file_name().into_string().unwrap())
             .collect();
-        let examples = ["dns", "www", "http-fetch", "dhcp-server", "echo", "iperf3"];
+        let examples = [
+            "dns",
+            "www",
+            "http-fetch",
+            "dhcp-server",
+            "ping",
+            "echo",
+            "iperf3",
+        ];
         let rows = ALL.iter().map(|case| case.unikernel);
         let rows: BTreeSet<String> = rows
             .filter(|name| !examples.contains(name))

@@ -18,7 +18,7 @@ use fata_device::{
 };
 
 use super::world::{World, both, fixed, pair, wire};
-use crate::{Config, Error, Stack, TcpConfig, TcpListener, TcpStream};
+use crate::{Config, Error, Stack, TcpConfig, TcpListener, TcpStream, stack::Clock};
 
 fn port(port: u16) -> SocketAddr {
     SocketAddr::new([10, 0, 0, 2].into(), port)
@@ -369,8 +369,12 @@ fn a_peer_that_vanishes_breaks_a_connection_that_writes() {
     let (a, b) = wire();
     let a = world.add(a, fixed(1));
     let gone = std::rc::Rc::new(std::cell::Cell::new(false));
-    let (stack, mut driver) =
-        Stack::with_driver(b, fixed(2), super::world::random, super::world::clock);
+    let (stack, mut driver) = Stack::with_driver(
+        b,
+        fixed(2),
+        super::world::random,
+        Clock::stepping(super::world::clock),
+    );
     let is_gone = gone.clone();
     world.add_step(move |cx| {
         if !is_gone.get() {

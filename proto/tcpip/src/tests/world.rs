@@ -26,7 +26,7 @@ use fata_device::{
 use crate::{
     config::{Config, Ipv4, Ipv6},
     driver::Next,
-    stack::Stack,
+    stack::{Clock, Stack},
 };
 
 thread_local! {
@@ -101,7 +101,7 @@ impl World {
 
     /// A stack on `net`, moved by this world.
     pub(super) fn add(&mut self, net: impl Net + 'static, config: Config) -> Stack {
-        let (stack, mut driver) = Stack::with_driver(net, config, random, clock);
+        let (stack, mut driver) = Stack::with_driver(net, config, random, Clock::stepping(clock));
         self.steps
             .push(Box::new(move |cx, now| driver.step(cx, now)));
         stack

@@ -180,3 +180,24 @@ fn until(mut asked: impl FnMut() -> Result<bool, Ending>) -> Check {
     }
     Ok(())
 }
+
+/// Pings the host from the image, and a host that is not there.
+pub(super) fn ping(lab: &Lab) -> Check {
+    let namespace = Namespace::new()?;
+    namespace.tap("tap0", "10.0.0.1/24", 1500)?;
+    let ask = |host: &str| {
+        let launch = lab.launch().net("service", "tap0");
+        launch
+            .argument("--ipv4=10.0.0.2/24")
+            .argument(format!("--host={host}"))
+            .argument("--count=3")
+            .argument("--interval=10ms")
+            .argument("--patience=500ms")
+            .start(Some(&namespace))?
+            .wait()
+    };
+    let answered = ask("10.0.0.1")?;
+    answered.exits(0)?;
+    answered.says("3 of 3 answered")?;
+    ask("10.0.0.9")?.exits(1)
+}
