@@ -15,7 +15,7 @@ impl Connection {
         let ack = segment.ack.max(self.una);
         let advance = ack.since(self.una);
         let outstanding = !self.board.is_empty();
-        let changed = self.update_window(segment);
+        let changed = self.update_window(segment, advance > 0);
         if !outstanding && advance == 0 {
             if changed {
                 self.window_changed();
@@ -72,11 +72,13 @@ impl Connection {
         }
     }
 
-    /// SND.WND; says whether it changed.
-    fn update_window(&mut self, segment: &Segment) -> bool {
+    /// SND.WND; says whether it changed. The window counts from the acknowledgement that it came
+    /// with: an older one says nothing, and one that advances is the latest even in a segment that
+    /// the peer sends again, whose sequence number is old.
+    fn update_window(&mut self, segment: &Segment, advances: bool) -> bool {
         let newer =
             self.wl1.before(segment.seq) || self.wl1 == segment.seq && !self.wl2.after(segment.ack);
-        if !newer {
+        if !advances && (!newer || segment.ack.before(self.una)) {
             return false;
         }
         self.wl1 = segment.seq;

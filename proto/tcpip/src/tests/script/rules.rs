@@ -92,5 +92,7 @@ scripts! {
     user_timeout
     window_limit
     window_offered
+    window_old
+    window_repeat
     zero_window
 }
