@@ -10,6 +10,7 @@
 //! `model.rs` has what is checked.
 
 use alloc::vec::Vec;
+use core::task::Poll;
 
 use fata_device::net::{Checksum, Offload, SegmentKind, Segmentation};
 
@@ -236,7 +237,7 @@ impl Peer {
             6 | 7 => self.forge(input),
             8 | 9 => self.report(input),
             10 => self.host.wait(1000 << (input.byte() % 28)),
-            11 | 12 => self.read(1 + usize::from(input.half())),
+            11 | 12 => drop(self.read(1 + usize::from(input.half()))),
             13 => self.write(usize::from(input.half()) + 1),
             14 => self.end(input.byte()),
             _ => self.icmp(input),
@@ -419,10 +420,13 @@ impl Peer {
         self.host.send(wire);
     }
 
-    /// The program reads once.
-    fn read(&mut self, len: usize) {
-        let outcome = self.host.read(len, len % 5 == 0);
-        self.model.read(outcome, len % 5 == 0);
+    /// The program reads once; says whether there was something.
+    fn read(&mut self, len: usize) -> bool {
+        let peek = len.is_multiple_of(5);
+        let outcome = self.host.read(len, peek);
+        let more = matches!(&outcome, Poll::Ready(Ok(bytes)) if !bytes.is_empty());
+        self.model.read(outcome, peek);
+        more
     }
 
     fn write(&mut self, len: usize) {
@@ -495,9 +499,7 @@ impl Peer {
             self.look();
             self.acknowledge(65_535, Blocks::default());
             self.look();
-            for _ in 0..50 {
-                self.read(100_001);
-            }
+            while self.read(30_001) {}
             self.look();
             self.host.wait(2_000_000_000);
             self.look();

@@ -23,8 +23,7 @@ fn input(random: &mut Random) -> Vec<u8> {
 fn nothing_is_made_up() {
     let mut random = Random::new(0xfa7a);
     streams(&[]);
-    for number in 0..400 {
-        let _ = number;
+    for _ in 0..400 {
         streams(&input(&mut random));
     }
 }
