@@ -16,19 +16,25 @@ impl Sum {
         Self((protocol as u16).to_be() as u64 + len.to_be() as u64)
     }
 
-    /// Adds bytes. Four sums side by side wait for each other less than one would, and 32 bits
-    /// added to 64 do not overflow below 16 GiB.
+    /// Adds bytes: eight at a time into sums of twice that width, which is an addition and one of its
+    /// carry each. Two sums side by side wait for each other less than one would.
     #[inline]
     pub(crate) fn add(self, bytes: &[u8]) -> Self {
-        let mut sums = [self.0, 0, 0, 0];
-        let (blocks, tail) = bytes.as_chunks::<16>();
+        let (mut one, mut other) = (u128::from(self.0), 0);
+        let (blocks, tail) = bytes.as_chunks::<32>();
         for block in blocks {
-            let (words, _) = block.as_chunks::<4>();
-            for (sum, word) in sums.iter_mut().zip(words) {
-                *sum += u64::from(u32::from_ne_bytes(*word));
+            let (words, _) = block.as_chunks::<8>();
+            if let [a, b, c, d] = words {
+                one += u128::from(u64::from_ne_bytes(*a));
+                other += u128::from(u64::from_ne_bytes(*b));
+                one += u128::from(u64::from_ne_bytes(*c));
+                other += u128::from(u64::from_ne_bytes(*d));
             }
         }
-        let mut sum = sums[0] + sums[1] + sums[2] + sums[3];
+        let all = one + other;
+        // 2^32 and 2^64 count as one (RFC 1071, section 2 B); afterwards there is room for more.
+        let (high, low) = ((all >> 64) as u64, all as u64);
+        let mut sum = high + (low >> 32) + (low & 0xffff_ffff);
         let (halves, last) = tail.as_chunks::<2>();
         for half in halves {
             sum += u64::from(u16::from_ne_bytes(*half));
