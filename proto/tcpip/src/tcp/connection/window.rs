@@ -127,15 +127,15 @@ impl Window {
         self.copied = self.copied.saturating_add(count);
         let rtt = if self.rtt > 0 { self.rtt } else { rtt }.max(1_000_000);
         let elapsed = now.saturating_sub(self.round);
-        if elapsed < rtt {
-            return;
-        }
-        // What was read in that time, brought down to one round trip; the peer may double what it
-        // sends each round trip.
-        let copied = u64::from(self.copied) * rtt / elapsed;
-        let wanted = (3 * copied).min(config.receive_buffer as u64).min(1 << 30) as u32;
+        // What is read in one round trip, at the least: a round trip that is not over counts too, since
+        // a peer in slow start sends twice as much while this one is read, and twice that next.
+        let copied = u64::from(self.copied) * rtt / elapsed.max(rtt);
+        let wanted = (4 * copied).min(config.receive_buffer as u64).min(1 << 30) as u32;
         if wanted > self.limit && !budget.tight() {
             self.limit = wanted;
+        }
+        if elapsed < rtt {
+            return;
         }
         self.copied = 0;
         self.round = now;
