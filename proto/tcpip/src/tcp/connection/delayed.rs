@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: ISC
 //! When to acknowledge: every second full segment, at the latest after 40 ms, and at once at the
-//! start of a bulk transfer or when something is out of order (RFC 9293 section 3.8.6.3, RFC 5681
+//! start of a bulk transfer, when something is out of order, and for a while after (RFC 9293 section 3.8.6.3, RFC 5681
 //! section 4.2). What is due leaves with data if there is some, and else once per batch of arrivals.
 
 /// The longest delay, in nanoseconds; RFC 9293 allows 500 ms.
 const DELAY: u64 = 40_000_000;
-/// Full segments at the start that are acknowledged at once: the peer is in slow start.
+/// Full segments that are acknowledged at once at the start and after a loss, when the peer's window
+/// is small and each acknowledgement makes it send.
 const QUICK: u8 = 16;
 
 /// What is owed to the peer.
@@ -15,6 +16,7 @@ pub(super) struct Owed {
     /// Further acknowledgements that are due, each for its own segment: peers without SACK count
     /// duplicates.
     pub(super) copies: u8,
+    /// How many full segments more are acknowledged at once.
     quick: u8,
     /// Bytes that arrived since the last acknowledgement.
     bytes: u32,
@@ -56,6 +58,7 @@ impl Owed {
         if counts_duplicates && self.now {
             self.copies = self.copies.saturating_add(1);
         }
+        self.quick = QUICK;
         self.now = true;
     }
 
@@ -92,6 +95,17 @@ mod tests {
         assert!(!owed.now && owed.deadline.is_none());
         // One that the device put together counts as its segments.
         owed.arrived(2920, 1460, 0);
+        assert!(owed.now);
+    }
+
+    /// Quick again after a loss: a delay would hold up a peer whose window is small.
+    #[test]
+    fn quick_after_a_loss() {
+        let mut owed = Owed::new();
+        owed.quick = 0;
+        owed.at_once(false);
+        owed.sent(false);
+        owed.arrived(1460, 1460, 0);
         assert!(owed.now);
     }
 
