@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: ISC
 //! When to acknowledge: every second full segment, at the latest after 40 ms, and at once at the
 //! start of a bulk transfer, when something is out of order, and for a while after that (RFC 9293
-//! section 3.8.6.3, RFC 5681 section 4.2). What is due leaves with data if there is some, and else once per batch of arrivals.
+//! section 3.8.6.3, RFC 5681 section 4.2). What is due leaves with data if there is some, and
+//! else once per batch of arrivals.
 
 /// The longest delay, in nanoseconds; RFC 9293 allows 500 ms.
 const DELAY: u64 = 40_000_000;
