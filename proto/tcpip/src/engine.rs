@@ -22,6 +22,7 @@ use crate::{
     raw::Raw,
     stack::Local,
     tcp::Tcp,
+    time::earliest,
     udp::{Delivery, Udp},
 };
 
@@ -200,7 +201,7 @@ impl Engine {
             dhcp,
             patience,
         ];
-        all.into_iter().flatten().min()
+        earliest(&all)
     }
 
     /// Whether the addresses that were configured are there.

@@ -72,6 +72,7 @@ mod statistics;
 mod tcp;
 #[cfg(test)]
 mod tests;
+mod time;
 mod udp;
 
 pub use address::{Address, IpPrefix, Ipv4Prefix, Ipv6Prefix, NotAPrefix, Prefix};

@@ -24,6 +24,7 @@ use crate::{
     ip::{Ip, Outgoing, SendError},
     link::{Link, Shelf},
     packet::{ETHERNET, protocol},
+    time::earliest,
 };
 
 /// Segments of one connection in its turn.
@@ -95,7 +96,7 @@ impl Tcp {
             self.half_open.deadline(),
             self.time_wait.deadline(),
         ];
-        all.into_iter().flatten().min()
+        earliest(&all)
     }
 
     /// Does what is due.

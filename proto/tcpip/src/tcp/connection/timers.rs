@@ -9,7 +9,7 @@ use super::{
     Connection, State,
     types::{Env, Verdict},
 };
-use crate::error::Error;
+use crate::{error::Error, time::earliest};
 
 /// Retransmissions of a SYN (RFC 9293, section 3.8.3: R2 of a SYN is three minutes at least; each
 /// program has its own, shorter patience).
@@ -41,7 +41,7 @@ impl Connection {
             self.pacer.deadline(),
             self.silence_deadline(),
         ];
-        all.into_iter().flatten().min()
+        earliest(&all)
     }
 
     /// Sets the alarm to what comes first.
