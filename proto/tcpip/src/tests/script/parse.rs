@@ -15,6 +15,7 @@ pub(super) const SYN: u8 = 2;
 pub(super) const RST: u8 = 4;
 pub(super) const PSH: u8 = 8;
 pub(super) const ACK: u8 = 16;
+pub(super) const URG: u8 = 32;
 pub(super) const ECE: u8 = 64;
 pub(super) const CWR: u8 = 128;
 
@@ -29,6 +30,7 @@ impl Form {
                 "RST" => RST,
                 "PSH" => PSH,
                 "ACK" => ACK,
+                "URG" => URG,
                 "ECE" => ECE,
                 "CWR" => CWR,
                 _ => {

@@ -20,7 +20,7 @@ use fata_device::{Flow, memory::Nic, net::Offload};
 
 use super::{
     parse::{ACK, FIN, Form, PSH, SYN, duration},
-    wire::{self, Segment, Sent},
+    wire::{self, Family, Segment, Sent},
 };
 use crate::{
     Config, CongestionControl, Error, Stack, TcpListener, TcpStream,
@@ -53,6 +53,7 @@ struct Play {
     /// What the stack sent and no step has looked at.
     sent: VecDeque<Sent>,
     ports: (u16, u16),
+    family: Family,
     /// First sequence number of the stack.
     iss: u32,
     /// What the peer sends and acknowledges next, where a step does not say.
@@ -73,10 +74,10 @@ fn byte(at: usize) -> u8 {
 }
 
 /// Plays a script; panics where the stack does not keep to it.
-pub(super) fn play(name: &str, script: &str) {
+pub(super) fn play(name: &str, script: &str, family: Family) {
     let first = script.lines().next().unwrap_or_default();
     assert!(first.contains("RFC"), "{name}: the first line names an RFC");
-    let mut play = Play::new();
+    let mut play = Play::new(family);
     for (number, line) in script.lines().enumerate() {
         let line = line.split('#').next().unwrap_or_default();
         let words: Vec<&str> = line.split_whitespace().collect();
@@ -94,7 +95,7 @@ pub(super) fn play(name: &str, script: &str) {
 }
 
 impl Play {
-    fn new() -> Self {
+    fn new(family: Family) -> Self {
         let world = World::new();
         let (nic, card) = join();
         Self {
@@ -109,6 +110,7 @@ impl Play {
             stream: None,
             sent: VecDeque::new(),
             ports: (40_000, 80),
+            family,
             iss: 0,
             next: 0,
             acknowledged: 0,
@@ -206,7 +208,9 @@ impl Play {
             let mut any = false;
             while let Some(frame) = take(&mut self.nic) {
                 any = true;
-                if let Some(reply) = wire::arp_reply(&frame) {
+                if let Some(reply) =
+                    wire::arp_reply(&frame).or_else(|| wire::neighbor_reply(&frame))
+                {
                     put(&mut self.nic, &reply, Offload::default());
                 } else if let Some(sent) = wire::dissect(&frame, clock()) {
                     self.sent.push_back(sent);
@@ -279,7 +283,10 @@ impl Play {
     fn connect(&mut self) {
         let stack = self.stack();
         self.ports = (80, 0);
-        let peer = SocketAddr::from(([10, 0, 0, 1], 80));
+        let peer = match self.family {
+            Family::V4 => SocketAddr::from(([10, 0, 0, 1], 80)),
+            Family::V6 => SocketAddr::from(([0xfd00, 0, 0, 0, 0, 0, 0, 1], 80)),
+        };
         self.connecting = Some(Box::pin(
             async move { TcpStream::connect(&stack, peer).await },
         ));
@@ -410,6 +417,7 @@ impl Play {
             },
             flags: form.flags,
             window: form.number("win").unwrap_or(65_535) as u16,
+            urgent: form.number("urg").unwrap_or(0) as u16,
             ecn: match () {
                 () if form.has("ce") => 3,
                 () if form.has("ect0") => 2,
@@ -425,7 +433,11 @@ impl Play {
         if !form.has("odd") && seq == self.next {
             self.next = seq.wrapping_add(taken);
         }
-        put(&mut self.nic, &segment.frame(), Offload::default());
+        put(
+            &mut self.nic,
+            &segment.frame(self.family),
+            Offload::default(),
+        );
         Ok(())
     }
 
@@ -524,19 +536,11 @@ impl Play {
 
     fn icmp(&mut self, kind: &str, form: &Form) -> Result<(), String> {
         self.nothing()?;
-        let mut quote = vec![
-            0x45, 0, 5, 220, 0, 0, 0x40, 0, 64, 6, 0, 0, 10, 0, 0, 2, 10, 0, 0, 1,
-        ];
-        quote.extend(self.ports.1.to_be_bytes());
-        quote.extend(self.ports.0.to_be_bytes());
         let seq = self.iss.wrapping_add(form.number("seq").unwrap_or(0));
-        quote.extend(seq.to_be_bytes());
         let mtu = form.number("mtu").unwrap_or(0) as u16;
-        put(
-            &mut self.nic,
-            &wire::icmp(kind, mtu, &quote),
-            Offload::default(),
-        );
+        let ports = (self.ports.1, self.ports.0);
+        let frame = wire::icmp(self.family, kind, mtu, ports, seq);
+        put(&mut self.nic, &frame, Offload::default());
         Ok(())
     }
 

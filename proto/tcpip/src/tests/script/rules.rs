@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: ISC
 //! The scripts, each a test of its own.
 
-use super::play::play;
+use super::{play::play, wire::Family};
 
 macro_rules! scripts {
     ($($name:ident)*) => {
@@ -9,7 +9,7 @@ macro_rules! scripts {
             #[test]
             fn $name() {
                 let script = include_str!(concat!("../scripts/", stringify!($name), ".txt"));
-                play(stringify!($name), script);
+                play(stringify!($name), script, Family::V4);
             }
         )*
     };
@@ -26,6 +26,7 @@ scripts! {
     connect_repeat
     connect_wrong_ack
     data_after_drop
+    data_on_syn
     delayed_ack
     drop_unread
     dsack
@@ -49,6 +50,7 @@ scripts! {
     icmp_established
     icmp_soft
     idle
+    idle_restart
     initial_window
     keepalive
     nagle
@@ -61,6 +63,7 @@ scripts! {
     path_mtu
     path_mtu_forged
     paws
+    paws_wrap
     peer_closes
     peer_mss
     peer_mss_timestamps
@@ -75,6 +78,7 @@ scripts! {
     sack_timestamps
     simultaneous_close
     simultaneous_open
+    slow_reader
     slow_start
     syn_blind
     syn_cookie
@@ -89,10 +93,114 @@ scripts! {
     timestamp_missing
     transfer
     unlisten
+    urgent
     user_timeout
     window_limit
     window_offered
     window_old
     window_repeat
+    window_scale_14
+    window_scale_15
     zero_window
+}
+
+/// The same over IPv6, but for those in which segments are as long as IPv4 has room for.
+mod v6 {
+    use super::{Family, play};
+
+    macro_rules! scripts {
+        ($($name:ident)*) => {
+            $(
+                #[test]
+                fn $name() {
+                    let script = include_str!(concat!("../scripts/", stringify!($name), ".txt"));
+                    play(stringify!($name), script, Family::V6);
+                }
+            )*
+        };
+    }
+
+    scripts! {
+        abort
+        ack_blind
+        backlog
+        connect_forged_reset
+        connect_refused
+        connect_repeat
+        connect_wrong_ack
+        data_after_drop
+        data_on_syn
+        drop_unread
+        dsack
+        ecn_echo
+        ecn_offered
+        fast_retransmit
+        fin_data
+        fin_repeat
+        fin_wait_2
+        fin_with_data
+        give_up
+        half_close
+        handshake_again
+        handshake_data
+        handshake_repeat
+        handshake_reset
+        handshake_wrong_ack
+        icmp_connecting
+        icmp_established
+        icmp_soft
+        idle
+        idle_restart
+        initial_window
+        keepalive
+        nagle
+        nagle_full
+        no_ack
+        nodelay
+        out_of_order
+        outside_window
+        overlap
+        paws
+        paws_wrap
+        peer_closes
+        peer_mss
+        peer_mss_timestamps
+        piggyback
+        rack
+        rack_reordering
+        refuse
+        reset_blind
+        reset_exact
+        sack_blocks
+        sack_none
+        sack_timestamps
+        simultaneous_close
+        simultaneous_open
+        six_handshake
+        six_path_mtu
+        six_transfer
+        slow_reader
+        slow_start
+        syn_blind
+        syn_cookie
+        syn_cookie_forged
+        syn_cookie_options
+        tail_loss_probe
+        time_wait
+        time_wait_reopen
+        time_wait_timestamps
+        timeout
+        timestamp_echo
+        timestamp_missing
+        unlisten
+        urgent
+        user_timeout
+        window_limit
+        window_offered
+        window_old
+        window_repeat
+        window_scale_14
+        window_scale_15
+        zero_window
+    }
 }
