@@ -4,6 +4,7 @@
 mod goodput;
 mod hostile;
 mod loss;
+mod offload;
 mod rules;
 mod script;
 mod transfer;

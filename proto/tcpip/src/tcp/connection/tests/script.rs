@@ -93,7 +93,7 @@ pub(super) struct Script {
     pub(super) budget: Budget,
     pub(super) counters: TcpCounters,
     pub(super) offload: u32,
-    shelf: TestShelf,
+    pub(super) shelf: TestShelf,
 }
 
 pub(super) fn setup() -> Setup {
