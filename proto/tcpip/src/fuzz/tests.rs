@@ -19,6 +19,20 @@ fn input(random: &mut Random) -> Vec<u8> {
     input
 }
 
+/// The seeds of both targets break nothing.
+#[test]
+fn seeds_are_taken() {
+    let corpus = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus");
+    for (target, run) in [
+        ("tcpip_frames", super::frames as fn(&[u8])),
+        ("tcpip_streams", streams),
+    ] {
+        for seed in std::fs::read_dir(corpus.join(target)).unwrap() {
+            run(&std::fs::read(seed.unwrap().path()).unwrap());
+        }
+    }
+}
+
 #[test]
 fn nothing_is_made_up() {
     let mut random = Random::new(0xfa7a);

@@ -22,6 +22,8 @@
 //! | `icmp KIND seq=N` | an ICMP error about a segment of the stack |
 //! | `state N N N` | connections, handshakes and connections in TIME-WAIT |
 //!
+//! Which rule has which script says `README.md` of the crate.
+//!
 //! What the stack sends and no step expects is a failure. `parse` knows the steps, `play` does them.
 
 mod parse;

@@ -204,3 +204,32 @@ mod v6 {
         zero_window
     }
 }
+
+/// `README.md` names every script, and nothing that is not there.
+#[test]
+fn the_table_of_rules_is_right() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let table = std::fs::read_to_string(root.join("README.md")).unwrap();
+    let rows = table.lines().filter(|line| line.starts_with('|'));
+    let tests = rows.filter_map(|row| row.rsplit('|').nth(1));
+    let mut scripts = std::collections::BTreeSet::new();
+    for name in tests.flat_map(|cell| cell.split('`').skip(1).step_by(2)) {
+        match name.split_once("::") {
+            Some((file, function)) => {
+                let source = std::fs::read_to_string(root.join("src").join(file));
+                let source = source.unwrap_or_else(|_| panic!("no such file: {file}"));
+                let there = source.contains(&std::format!("fn {function}() {{"));
+                assert!(there, "no such test: {name}");
+            }
+            None => drop(scripts.insert(std::format!("{name}.txt"))),
+        }
+    }
+    let files = std::fs::read_dir(root.join("src/tests/scripts")).unwrap();
+    let files = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+    assert!(
+        scripts
+            .iter()
+            .cloned()
+            .eq(files.collect::<std::collections::BTreeSet<_>>())
+    );
+}
