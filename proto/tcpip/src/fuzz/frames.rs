@@ -72,6 +72,7 @@ pub fn frames(input: &[u8]) {
         if len == 0 {
             net.program(third);
             net.settle();
+            net.receive();
             continue;
         }
         let frame = input.take(len).to_vec();
