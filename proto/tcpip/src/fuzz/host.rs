@@ -51,6 +51,8 @@ type Connecting = Pin<Box<dyn Future<Output = Result<TcpStream, Error>>>>;
 /// The stack and what is around it.
 pub(super) struct Host {
     nic: Nic,
+    /// What the stack has sent and nobody has looked at.
+    sent: Vec<(Vec<u8>, Offload)>,
     driver: Driver<Nic>,
     stack: Stack,
     listener: Option<TcpListener>,
@@ -119,6 +121,7 @@ impl Host {
             Stack::with_driver(card, config(tcp)?, || 4, Clock::stepping(|| NOW.get()));
         let mut host = Self {
             nic,
+            sent: vec![],
             driver,
             stack,
             listener: None,
@@ -242,7 +245,7 @@ impl Host {
     pub(super) fn wait(&mut self, time: u64) {
         let end = NOW.get() + time;
         loop {
-            let next = self.settle().unwrap_or(u64::MAX);
+            let next = self.collect().unwrap_or(u64::MAX);
             if NOW.get() >= end {
                 return;
             }
@@ -275,18 +278,24 @@ impl Host {
 
     /// All that the stack has sent.
     pub(super) fn take(&mut self) -> Vec<(Vec<u8>, Offload)> {
+        self.collect();
+        core::mem::take(&mut self.sent)
+    }
+
+    /// Takes frames off the wire, and answers those that ask where the peer is: a stack that is told
+    /// too late may lose what it has sent. Says when the stack has more to do.
+    fn collect(&mut self) -> Option<u64> {
         let mut cx = Context::from_waker(Waker::noop());
-        let mut frames = vec![];
         loop {
-            self.settle();
-            let before = frames.len();
+            let next = self.settle();
+            let before = self.sent.len();
             while let Poll::Ready(Ok(frame)) = self.nic.poll_receive(&mut cx) {
-                frames.push((frame.to_vec(), frame.offload()));
+                self.sent.push((frame.to_vec(), frame.offload()));
             }
-            if frames.len() == before {
-                return frames;
+            if self.sent.len() == before {
+                return next;
             }
-            if frames.iter().skip(before).any(|frame| asks(&frame.0)) {
+            if self.sent.iter().skip(before).any(|frame| asks(&frame.0)) {
                 self.answer();
             }
         }
