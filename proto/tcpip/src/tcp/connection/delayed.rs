@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: ISC
-//! When to acknowledge: every second full segment, at the latest after 40 ms, and at once at the
-//! start of a bulk transfer, when something is out of order, and for a while after that (RFC 9293
-//! section 3.8.6.3, RFC 5681 section 4.2). What is due leaves with data if there is some, and
-//! else once per batch of arrivals.
+//! When to acknowledge: every second full segment, at the latest after 40 ms; at once at the start of
+//! a bulk transfer, when something is out of order, and for a while after that, when small segments
+//! wait for a millisecond (RFC 9293 section 3.8.6.3, RFC 5681 section 4.2). What is due leaves with
+//! data if there is some, and else once per batch of arrivals.
 
 /// The longest delay, in nanoseconds; RFC 9293 allows 500 ms.
 const DELAY: u64 = 40_000_000;
+/// The delay where others acknowledge at once: a peer with Nagle's algorithm may hold back the rest of
+/// its request, and most programs have answered by then.
+const SHORT: u64 = 1_000_000;
 /// Full segments that are acknowledged at once at the start and after a loss, when the peer's window
 /// is small and each acknowledgement makes it send.
 const QUICK: u8 = 16;
@@ -17,7 +20,7 @@ pub(super) struct Owed {
     /// Further acknowledgements that are due, each for its own segment: peers without SACK count
     /// duplicates.
     pub(super) copies: u8,
-    /// How many full segments more are acknowledged at once.
+    /// How many segments more are not kept waiting.
     quick: u8,
     /// Bytes that arrived since the last acknowledgement.
     bytes: u32,
@@ -50,7 +53,9 @@ impl Owed {
         } else if self.bytes >= 2 * full {
             self.now = true;
         } else if self.deadline.is_none() {
-            self.deadline = Some(now + DELAY);
+            let delay = if self.quick > 0 { SHORT } else { DELAY };
+            self.quick = self.quick.saturating_sub(1);
+            self.deadline = Some(now + delay);
         }
     }
 
@@ -81,7 +86,7 @@ impl Owed {
 
 #[cfg(test)]
 mod tests {
-    use super::Owed;
+    use super::{DELAY, Owed, SHORT};
 
     /// RFC 5681, section 4.2: at least every second full segment, and within half a second.
     #[test]
@@ -110,16 +115,16 @@ mod tests {
         assert!(owed.now);
     }
 
-    /// Quick at the start, but not for small segments; and no longer once the program answers.
+    /// Quick at the start, but with a short delay for small segments; and no longer once the program answers.
     #[test]
     fn quick_at_the_start() {
         let mut owed = Owed::new();
         owed.arrived(100, 100, 0);
-        assert!(!owed.now);
+        assert!(!owed.now && owed.deadline == Some(SHORT));
         owed.arrived(1460, 1460, 0);
         assert!(owed.now);
         owed.sent(true);
         owed.arrived(1460, 1460, 0);
-        assert!(!owed.now);
+        assert!(!owed.now && owed.deadline == Some(DELAY));
     }
 }
