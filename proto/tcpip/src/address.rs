@@ -8,6 +8,8 @@ use core::{
     str::FromStr,
 };
 
+use crate::addr::Addr;
+
 /// An address and the length of the network prefix that it lies in: `10.0.0.2/24`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Prefix<A> {
@@ -23,7 +25,7 @@ pub type Ipv6Prefix = Prefix<Ipv6Addr>;
 pub type IpPrefix = Prefix<IpAddr>;
 
 /// An address of a family with a fixed number of bits.
-pub trait Address: Copy + FromStr + Into<IpAddr> {
+pub trait Address: Copy + Into<Addr> {
     /// Bits of the address.
     fn bits(self) -> u8;
 }
@@ -41,6 +43,12 @@ impl Address for Ipv6Addr {
 }
 
 impl Address for IpAddr {
+    fn bits(self) -> u8 {
+        if self.is_ipv4() { 32 } else { 128 }
+    }
+}
+
+impl Address for Addr {
     fn bits(self) -> u8 {
         if self.is_ipv4() { 32 } else { 128 }
     }
@@ -64,22 +72,39 @@ impl<A: Address> Prefix<A> {
 
     /// Whether `other` lies in the same network.
     pub fn contains(self, other: IpAddr) -> bool {
-        let own: IpAddr = self.address.into();
-        let shift = 128 - u32::from(self.length) - if own.is_ipv4() { 96 } else { 0 };
-        let differing = bits(own) ^ bits(other);
-        own.is_ipv4() == other.is_ipv4() && differing.checked_shr(shift).unwrap_or(0) == 0
+        self.covers(other.into())
     }
 
-    /// The same prefix with its family left open.
-    pub fn into_ip(self) -> IpPrefix {
+    /// The same for an address as the stack keeps it.
+    pub(crate) fn covers(self, other: Addr) -> bool {
+        lies_in(other, self.address.into(), self.length)
+    }
+
+    /// The same prefix as the stack keeps it.
+    pub(crate) fn into_addr(self) -> Prefix<Addr> {
         Prefix {
             address: self.address.into(),
             length: self.length,
         }
     }
+
+    /// The same prefix with its family left open.
+    pub fn into_ip(self) -> IpPrefix {
+        Prefix {
+            address: self.address.into().ip(),
+            length: self.length,
+        }
+    }
 }
 
-impl<A: Address> FromStr for Prefix<A> {
+/// Whether `address` lies in the network of `own`, whose prefix is `length` bits long.
+fn lies_in(address: Addr, own: Addr, length: u8) -> bool {
+    let shift = u32::from(own.bits() - length);
+    let differing = (own.bits128() ^ address.bits128()).checked_shr(shift);
+    own.is_ipv4() == address.is_ipv4() && differing.unwrap_or(0) == 0
+}
+
+impl<A: Address + FromStr> FromStr for Prefix<A> {
     type Err = NotAPrefix;
 
     fn from_str(text: &str) -> Result<Self, NotAPrefix> {
@@ -109,20 +134,11 @@ impl fmt::Display for NotAPrefix {
 impl core::error::Error for NotAPrefix {}
 
 /// Whether `address` can be a host's: not unspecified, multicast, broadcast or loopback.
-pub(crate) fn is_host(address: IpAddr) -> bool {
+pub(crate) fn is_host(address: Addr) -> bool {
     !address.is_unspecified()
         && !address.is_multicast()
         && !address.is_loopback()
-        && address != IpAddr::V4(Ipv4Addr::BROADCAST)
-}
-
-/// The address as a number; of IPv4 addresses, the one that is mapped into IPv6 (RFC 4291, section
-/// 2.5.5.2), which is never on the wire.
-pub(crate) fn bits(address: IpAddr) -> u128 {
-    match address {
-        IpAddr::V4(v4) => v4.to_ipv6_mapped().to_bits(),
-        IpAddr::V6(v6) => v6.to_bits(),
-    }
+        && !address.is_broadcast()
 }
 
 /// The link-local address that belongs to an Ethernet address (RFC 4291, appendix A).
@@ -149,91 +165,89 @@ pub(crate) fn with_interface_id(network: [u16; 4], mac: [u8; 6]) -> Ipv6Addr {
 /// The addresses that a stack answers to, and the ways out of its networks.
 #[derive(Clone, Default)]
 pub(crate) struct AddressTable {
-    pub(crate) prefixes: Vec<IpPrefix>,
+    pub(crate) prefixes: Vec<Prefix<Addr>>,
     /// Networks of the link in which there is no address of ours (RFC 4861, section 5.1).
-    pub(crate) on_link: Vec<IpPrefix>,
+    pub(crate) on_link: Vec<Prefix<Addr>>,
     /// Addresses that nothing new shall be sent from (RFC 4862, section 5.5.4).
-    pub(crate) deprecated: Vec<Ipv6Addr>,
-    pub(crate) gateway4: Option<Ipv4Addr>,
+    pub(crate) deprecated: Vec<Addr>,
+    pub(crate) gateway4: Option<Addr>,
     /// Best first.
-    pub(crate) gateways6: Vec<Ipv6Addr>,
+    pub(crate) gateways6: Vec<Addr>,
 }
 
 impl AddressTable {
     /// Whether `address` is one of this stack's own.
     #[inline]
-    pub(crate) fn has(&self, address: IpAddr) -> bool {
+    pub(crate) fn has(&self, address: Addr) -> bool {
         self.prefixes.iter().any(|own| own.address == address)
     }
 
     /// Whether packets for `address` have somewhere to go.
-    pub(crate) fn reaches(&self, address: IpAddr) -> bool {
-        let to_all = match address {
-            IpAddr::V4(v4) => v4.is_broadcast() || v4.is_multicast(),
-            IpAddr::V6(v6) => v6.is_multicast(),
-        };
+    pub(crate) fn reaches(&self, address: Addr) -> bool {
+        let to_all = address.is_broadcast() || address.is_multicast();
         self.source_for(address).is_some() && (to_all || self.next_hop(address).is_some())
     }
 
     /// Who on the link takes packets for the host `address`.
-    pub(crate) fn next_hop(&self, address: IpAddr) -> Option<IpAddr> {
-        let on_link = |networks: &[IpPrefix]| networks.iter().any(|own| own.contains(address));
-        if on_link(&self.prefixes) || on_link(&self.on_link) {
+    pub(crate) fn next_hop(&self, address: Addr) -> Option<Addr> {
+        let mut networks = self.prefixes.iter().chain(&self.on_link);
+        if address.is_link_local6() || networks.any(|own| own.covers(address)) {
             return Some(address);
         }
-        match address {
-            IpAddr::V4(_) => self.gateway4.map(IpAddr::V4),
-            IpAddr::V6(v6) if v6.is_unicast_link_local() => Some(address),
-            IpAddr::V6(_) => self.gateways6.first().copied().map(IpAddr::V6),
+        if address.is_ipv4() {
+            self.gateway4
+        } else {
+            self.gateways6.first().copied()
         }
     }
 
     /// The best of our addresses to send to `address` from (RFC 6724, section 5): the same; one of
     /// fitting scope; one that is not deprecated; the one with most bits in common.
-    pub(crate) fn source_for(&self, address: IpAddr) -> Option<IpAddr> {
-        let candidates = self.prefixes.iter().map(|own| own.address);
-        candidates
-            .filter(|own| own.is_ipv4() == address.is_ipv4())
-            .max_by_key(|own| {
-                let deprecated = matches!(own, IpAddr::V6(v6) if self.deprecated.contains(v6));
-                let fits = scope(*own) >= scope(address);
-                // Of those that fit, the smallest scope; of those that do not, the largest.
-                let closeness = 15 - scope(*own).abs_diff(scope(address));
-                (
-                    *own == address,
-                    fits,
-                    closeness,
-                    !deprecated,
-                    bits_in_common(*own, address),
-                )
-            })
+    pub(crate) fn source_for(&self, address: Addr) -> Option<Addr> {
+        let wanted = scope(address);
+        let mut best = None;
+        let mut most = 0;
+        for own in &self.prefixes {
+            let own = own.address;
+            if own.is_ipv4() != address.is_ipv4() {
+                continue;
+            }
+            let scope = scope(own);
+            // Of those that fit, the smallest scope; of those that do not, the largest.
+            let closeness = 15 - scope.abs_diff(wanted);
+            let common = (own.bits128() ^ address.bits128()).leading_zeros();
+            // One number, in which what counts more stands higher.
+            let points = u32::from(own == address) << 14
+                | u32::from(scope >= wanted) << 13
+                | u32::from(closeness) << 9
+                | u32::from(!self.deprecated.contains(&own)) << 8
+                | common;
+            if points >= most {
+                (best, most) = (Some(own), points);
+            }
+        }
+        best
     }
 
     /// Whether `address` is the broadcast address of one of the networks.
-    pub(crate) fn is_broadcast(&self, address: Ipv4Addr) -> bool {
-        self.prefixes.iter().any(|own| match own.address {
-            IpAddr::V4(v4) if own.length < 31 => {
-                v4.to_bits() | (u32::MAX >> own.length) == address.to_bits()
-            }
-            _ => false,
+    pub(crate) fn is_broadcast(&self, address: Addr) -> bool {
+        self.prefixes.iter().any(|own| {
+            own.address.is_ipv4()
+                && own.length < 31
+                && own.address.bits128() | u128::from(u32::MAX >> own.length) == address.bits128()
         })
     }
 }
 
 /// How far an address reaches, as multicast scopes are numbered (RFC 6724, section 3.1).
-fn scope(address: IpAddr) -> u8 {
+fn scope(address: Addr) -> u8 {
     const LINK: u8 = 2;
     const GLOBAL: u8 = 14;
-    let link = match address {
-        IpAddr::V4(v4) => v4.is_link_local() || v4.is_loopback(),
-        IpAddr::V6(v6) if v6.is_multicast() => return v6.octets()[1] & 0x0f,
-        IpAddr::V6(v6) => v6.is_unicast_link_local() || v6.is_loopback(),
-    };
+    if address.is_ipv6() && address.is_multicast() {
+        return (address.words()[0] >> 48) as u8 & 0x0f;
+    }
+    let link = address.is_link_local4() || address.is_link_local6() || address.is_loopback();
     if link { LINK } else { GLOBAL }
-}
-
-fn bits_in_common(a: IpAddr, b: IpAddr) -> u32 {
-    (bits(a) ^ bits(b)).leading_zeros()
 }
 
 #[cfg(test)]
@@ -281,14 +295,14 @@ mod tests {
     fn reachability() {
         let mut table = AddressTable::default();
         assert!(!table.reaches("10.0.0.1".parse().unwrap()));
-        table.prefixes.push(prefix("10.0.0.2/24"));
+        table.prefixes.push(prefix("10.0.0.2/24").into_addr());
         assert!(table.reaches("10.0.0.1".parse().unwrap()));
         assert!(!table.reaches("192.0.2.1".parse().unwrap()));
         assert!(!table.reaches("fd00::1".parse().unwrap()));
-        table.gateway4 = Some(Ipv4Addr::new(10, 0, 0, 1));
+        table.gateway4 = Some([10, 0, 0, 1].into());
         assert!(table.reaches("192.0.2.1".parse().unwrap()));
-        assert!(table.is_broadcast(Ipv4Addr::new(10, 0, 0, 255)));
-        assert!(!table.is_broadcast(Ipv4Addr::new(10, 0, 0, 1)));
+        assert!(table.is_broadcast([10, 0, 0, 255].into()));
+        assert!(!table.is_broadcast([10, 0, 0, 1].into()));
     }
 
     /// RFC 6724, section 5, rules 1, 2, 3 and 8.
@@ -301,11 +315,11 @@ mod tests {
             "fd00::2/64",
             "10.0.0.2/24",
         ] {
-            table.prefixes.push(prefix(own));
+            table.prefixes.push(prefix(own).into_addr());
         }
         let source = |table: &AddressTable, to: &str| {
             let source = table.source_for(to.parse().unwrap());
-            source.map(|source| alloc::format!("{source}")).unwrap()
+            source.map(|source| alloc::format!("{source:?}")).unwrap()
         };
         assert_eq!(source(&table, "fe80::9"), "fe80::2");
         assert_eq!(source(&table, "ff02::1"), "fe80::2");

@@ -5,6 +5,8 @@
 //! (RFC 1071, section 2 B), so only the final 16 bits are looked at as bytes. Sections that are added
 //! one after the other must have even length, except the last.
 
+use crate::addr::Addr;
+
 /// A sum of 16-bit words that has not been folded yet.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Sum(u64);
@@ -43,6 +45,14 @@ impl Sum {
             sum += u64::from(u16::from_ne_bytes([*byte, 0]));
         }
         Self(sum)
+    }
+
+    /// Adds an address. What an IPv4 address has before it is zero here: all ones, or nothing.
+    pub(crate) const fn add_address(self, address: Addr) -> Self {
+        const LOWER: u64 = 0xffff_ffff;
+        let [high, low] = address.words();
+        let [high, low] = [high.to_be(), low.to_be()];
+        Self(self.0 + (high >> 32) + (high & LOWER) + (low >> 32) + (low & LOWER))
     }
 
     /// Adds four bytes.

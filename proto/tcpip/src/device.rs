@@ -4,6 +4,7 @@
 use alloc::{format, string::String, vec::Vec};
 use core::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    str::FromStr,
     time::Duration,
 };
 
@@ -42,9 +43,11 @@ impl Value for Ipv6Prefix {
     }
 }
 
-fn host<A: Address>(text: &str) -> Option<Prefix<A>> {
+fn host<A: Address + FromStr>(text: &str) -> Option<Prefix<A>> {
     let prefix: Prefix<A> = text.parse().ok()?;
-    is_host(prefix.address().into()).then_some(prefix)
+    let address = prefix.address().into();
+    let mapped = address.is_ipv4() && prefix.address().bits() == 128;
+    (is_host(address) && !mapped).then_some(prefix)
 }
 
 /// The arguments as they are typed.

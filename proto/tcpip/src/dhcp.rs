@@ -4,6 +4,7 @@
 //! It looks at frames before the Internet layer does, because what is sent to an address that this
 //! host does not have yet is none of that layer's business (RFC 2131, section 4.1).
 
+use crate::addr::Addr;
 use alloc::string::String;
 use core::net::{IpAddr, Ipv4Addr};
 
@@ -62,7 +63,7 @@ impl Dhcp {
         if !whole || !to_client || !from_server {
             return false;
         }
-        let (IpAddr::V4(source), IpAddr::V4(destination)) = (header.source, header.destination)
+        let (Some(source), Some(destination)) = (header.source.as_v4(), header.destination.as_v4())
         else {
             return false;
         };
@@ -109,9 +110,9 @@ impl Dhcp {
     }
 
     /// Another host has the address: the server is told, and asked for another one.
-    pub(crate) fn conflict(&mut self, address: IpAddr, now: u64) {
+    pub(crate) fn conflict(&mut self, address: Addr, now: u64) {
         let leased = self.client.lease().map(|lease| lease.address);
-        if leased.map(IpAddr::V4) == Some(address) {
+        if leased.map(Addr::v4) == Some(address) {
             self.client.decline(now);
         }
     }

@@ -169,7 +169,7 @@ impl<N: Net> Driver<N> {
             questions.drain(&mut |question, meta| {
                 // An answer to a group would need an address to come from that the question did not
                 // name, and one question would bring many answers.
-                if !self.shared.engine().ip.has(meta.local.ip()) {
+                if !self.shared.engine().ip.has(meta.local.ip().into()) {
                     return;
                 }
                 let headers = if meta.peer.is_ipv4() { 28 } else { 48 };

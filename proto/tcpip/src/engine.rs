@@ -226,7 +226,7 @@ impl Engine {
     /// Checks an address to bind to.
     pub(crate) fn check_local(&self, local: Local) -> Result<(), Error> {
         match local.address {
-            Some(address) if !self.ip.has(address) && !address.is_multicast() => {
+            Some(address) if !self.ip.has(address.into()) && !address.is_multicast() => {
                 Err(Error::AddrNotAvailable)
             }
             _ => Ok(()),
@@ -237,7 +237,7 @@ impl Engine {
     pub(crate) fn check_peer(&self, peer: SocketAddr) -> Result<(), Error> {
         if peer.port() == 0 || peer.ip().is_unspecified() {
             Err(Error::InvalidInput)
-        } else if self.ip.reaches(peer.ip()) {
+        } else if self.ip.reaches(peer.ip().into()) {
             Ok(())
         } else {
             Err(Error::NetworkUnreachable)
@@ -273,8 +273,6 @@ fn half_of_heap() -> usize {
 
 /// Whether there is an address that others than neighbours can answer to.
 fn has_global(table: &AddressTable) -> bool {
-    table.prefixes.iter().any(|prefix| match prefix.address() {
-        IpAddr::V4(_) => true,
-        IpAddr::V6(v6) => !v6.is_unicast_link_local(),
-    })
+    let mut all = table.prefixes.iter();
+    all.any(|prefix| !prefix.address().is_link_local6())
 }

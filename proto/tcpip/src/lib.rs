@@ -50,6 +50,7 @@ extern crate alloc;
 #[cfg(any(test, fuzzing))]
 extern crate std;
 
+mod addr;
 mod address;
 mod checksum;
 mod config;

@@ -6,11 +6,11 @@
 //! has to obey in them is little. Read first: RFC 791 section 3.1, RFC 8200 sections 3 and 4.
 
 use core::{
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    net::{Ipv4Addr, Ipv6Addr},
     ops::Range,
 };
 
-use crate::checksum::Sum;
+use crate::{addr::Addr, checksum::Sum};
 
 /// Bytes of an Ethernet header.
 pub(crate) const ETHERNET: usize = 14;
@@ -49,8 +49,8 @@ pub(crate) mod ether {
 /// The header of an IP packet, whose lengths were found consistent.
 #[derive(Clone)]
 pub(crate) struct Header {
-    pub(crate) source: IpAddr,
-    pub(crate) destination: IpAddr,
+    pub(crate) source: Addr,
+    pub(crate) destination: Addr,
     /// Of the payload, after extension headers.
     pub(crate) protocol: u8,
     pub(crate) hop_limit: u8,
@@ -152,9 +152,15 @@ pub(crate) fn fixed_ipv6(frame: &[u8]) -> Option<Header> {
         return None;
     }
     let (addresses, _) = header[8..].as_chunks::<16>();
+    let source = Addr::v6(Ipv6Addr::from_octets(addresses[0]));
+    let destination = Addr::v6(Ipv6Addr::from_octets(addresses[1]));
+    // Mapped addresses mean IPv4 to us and nothing to the network (RFC 4942, section 2.2).
+    if source.is_ipv4() || destination.is_ipv4() {
+        return None;
+    }
     Some(Header {
-        source: Ipv6Addr::from(addresses[0]).into(),
-        destination: Ipv6Addr::from(addresses[1]).into(),
+        source,
+        destination,
         protocol: header[6],
         hop_limit: header[7],
         traffic: header[0] << 4 | header[1] >> 4,

@@ -10,6 +10,7 @@ use core::{
 };
 
 use crate::{
+    addr::Addr,
     error::Error,
     ip::{EchoReply, IcmpError, SendError},
     stack::{Shared, Stack},
@@ -25,7 +26,7 @@ pub(crate) struct Pings {
 
 struct Ping {
     sequence: u16,
-    peer: IpAddr,
+    peer: Addr,
     deadline: u64,
     answer: Option<Result<(), Error>>,
     waker: Waker,
@@ -56,7 +57,7 @@ impl Pings {
         }
     }
 
-    fn settle(&mut self, sequence: u16, peer: IpAddr, answer: Result<(), Error>) {
+    fn settle(&mut self, sequence: u16, peer: Addr, answer: Result<(), Error>) {
         let mut waiting = self.waiting.iter_mut();
         if let Some(ping) = waiting.find(|ping| ping.sequence == sequence && ping.peer == peer)
             && ping.answer.is_none()
@@ -132,7 +133,7 @@ impl Stack {
         let mut sent = 0;
         let sequence = poll_fn(|cx| {
             sent = shared.precisely_now();
-            poll_ask(shared, cx, peer, len, timeout)
+            poll_ask(shared, cx, peer.into(), len, timeout)
         })
         .await?;
         let question = Question {
@@ -148,7 +149,7 @@ impl Stack {
 fn poll_ask(
     shared: &Shared,
     cx: &mut Context<'_>,
-    peer: IpAddr,
+    peer: Addr,
     len: usize,
     timeout: Duration,
 ) -> Poll<Result<u16, Error>> {

@@ -14,6 +14,7 @@ use core::{
 use fata_device::net::Offload;
 
 use crate::{
+    addr::Addr,
     error::Error,
     ip::{Arrived, Ecn, Outgoing, SendError},
     packet::ETHERNET,
@@ -89,8 +90,8 @@ impl Raw {
     /// Copies the payload of an IP packet to who wants it; says whether anybody did.
     pub(crate) fn receive_packet(&mut self, packet: &[u8], arrived: &Arrived) -> bool {
         let meta = Meta {
-            peer: SocketAddr::new(arrived.source, 0),
-            local: SocketAddr::new(arrived.destination, 0),
+            peer: SocketAddr::new(arrived.source.ip(), 0),
+            local: SocketAddr::new(arrived.destination.ip(), 0),
         };
         self.deliver(packet, meta, |kind| kind == Kind::Ip(arrived.protocol))
     }
@@ -214,14 +215,14 @@ impl IpSocket {
     ///
     /// [`Error::NetworkUnreachable`]; [`Error::InvalidInput`] for a payload that no packet holds.
     pub fn send_to(&self, bytes: &[u8], peer: IpAddr) -> impl Future<Output = Result<(), Error>> {
-        poll_fn(move |cx| self.poll_send_to(cx, bytes, peer))
+        poll_fn(move |cx| self.poll_send_to(cx, bytes, peer.into()))
     }
 
     fn poll_send_to(
         &self,
         cx: &mut Context<'_>,
         bytes: &[u8],
-        peer: IpAddr,
+        peer: Addr,
     ) -> Poll<Result<(), Error>> {
         let shared = &self.socket.shared;
         let mut engine = shared.engine();

@@ -13,10 +13,11 @@
 use alloc::{boxed::Box, rc::Rc, vec::Vec};
 use core::{
     cell::{Cell, RefCell},
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
 };
 
 use crate::{
+    addr::Addr,
     address::{AddressTable, is_host},
     checksum::Sum,
     engine::Engine,
@@ -124,14 +125,14 @@ impl Responders {
         let Some(question) = Question::parse(frame) else {
             return Outcome::Other;
         };
-        let Some(entry) = self.find(question.meta.local) else {
+        let Some(entry) = self.find(question.local, question.meta.local.port()) else {
             return Outcome::Other;
         };
         let answerable = {
             // Not borrowed while the handler runs, which may use sockets.
             let engine = engine.borrow();
             let addresses = engine.ip.addresses();
-            addresses.has(question.meta.local.ip()) && is_answerable(addresses, question.meta.peer)
+            addresses.has(question.local) && is_answerable(addresses, question.peer)
         };
         if !answerable {
             return Outcome::Other;
@@ -150,10 +151,11 @@ impl Responders {
         Outcome::Reply(question.payload_at + len)
     }
 
-    /// The responder for datagrams to `local`.
-    pub(crate) fn find(&self, local: SocketAddr) -> Option<Rc<Entry>> {
+    /// The responder for datagrams to `port` of `local`.
+    fn find(&self, local: Addr, port: u16) -> Option<Rc<Entry>> {
         let entries = self.entries.borrow();
-        let entry = entries.iter().find(|entry| entry.local.matches(local))?;
+        let mut all = entries.iter();
+        let entry = all.find(|entry| entry.local.matches(local, port))?;
         Some(Rc::clone(entry))
     }
 
@@ -219,17 +221,16 @@ fn turned_v6(old: &[u8; HEADERS_V6], answer: &[u8]) -> [u8; HEADERS_V6] {
 }
 
 /// Whether an answer to `peer` would reach one host, and another one than ourselves.
-fn is_answerable(addresses: &AddressTable, peer: SocketAddr) -> bool {
-    let broadcast = match peer.ip() {
-        IpAddr::V4(v4) => addresses.is_broadcast(v4),
-        IpAddr::V6(_) => false,
-    };
-    is_host(peer.ip()) && !broadcast && !addresses.has(peer.ip())
+fn is_answerable(addresses: &AddressTable, peer: Addr) -> bool {
+    is_host(peer) && !addresses.is_broadcast(peer) && !addresses.has(peer)
 }
 
 /// A UDP datagram in the usual form, with all lengths checked against the frame.
 struct Question {
     meta: Meta,
+    /// Of `meta`.
+    peer: Addr,
+    local: Addr,
     /// Where the payload begins and ends in the frame.
     payload_at: usize,
     end: usize,
@@ -272,15 +273,19 @@ impl Question {
         let len = usize::from(u16::from_be_bytes([ip[4], ip[5]]));
         let (addresses, _) = ip[8..].as_chunks::<16>();
         let (peer, local) = (Ipv6Addr::from(addresses[0]), Ipv6Addr::from(addresses[1]));
+        let (peer, local) = (Addr::v6(peer), Addr::v6(local));
+        if peer.is_ipv4() || local.is_ipv4() {
+            return None;
+        }
         let end = ETHERNET + IPV6 + len;
-        Self::new(frame, peer.into(), local.into(), ETHERNET + IPV6, end)
+        Self::new(frame, peer, local, ETHERNET + IPV6, end)
     }
 
     /// The datagram at `udp_at` of a packet that says it ends at `packet_end`.
     fn new(
         frame: &[u8],
-        peer: IpAddr,
-        local: IpAddr,
+        peer: Addr,
+        local: Addr,
         udp_at: usize,
         packet_end: usize,
     ) -> Option<Self> {
@@ -291,9 +296,11 @@ impl Question {
         }
         Some(Self {
             meta: Meta {
-                peer: SocketAddr::new(peer, u16::from_be_bytes([udp[0], udp[1]])),
-                local: SocketAddr::new(local, u16::from_be_bytes([udp[2], udp[3]])),
+                peer: SocketAddr::new(peer.ip(), u16::from_be_bytes([udp[0], udp[1]])),
+                local: SocketAddr::new(local.ip(), u16::from_be_bytes([udp[2], udp[3]])),
             },
+            peer,
+            local,
             payload_at: udp_at + UDP,
             end: udp_at + len,
         })

@@ -13,6 +13,7 @@ use fata_device::{Net, NetInfo};
 use fata_runtime::{random, task, time};
 
 use crate::{
+    addr::Addr,
     address::IpPrefix,
     config::Config,
     driver::Driver,
@@ -107,9 +108,9 @@ impl Local {
         self.port == other.port && (same_address || self.address == other.address)
     }
 
-    /// Whether what is sent to `address` arrives here.
-    pub(crate) fn matches(self, address: SocketAddr) -> bool {
-        self.port == address.port() && self.address.is_none_or(|own| own == address.ip())
+    /// Whether what is sent to `port` of `address` arrives here.
+    pub(crate) fn matches(self, address: Addr, port: u16) -> bool {
+        self.port == port && self.address.is_none_or(|own| Addr::from(own) == address)
     }
 }
 
@@ -169,7 +170,9 @@ impl Stack {
 
     /// The addresses that the stack has now, with their networks.
     pub fn addresses(&self) -> Vec<IpPrefix> {
-        self.0.engine().ip.addresses().prefixes.clone()
+        let engine = self.0.engine();
+        let own = engine.ip.addresses().prefixes.iter();
+        own.map(|own| own.into_ip()).collect()
     }
 
     /// The name servers to ask, in this order: those given by hand, those that DHCP gave with the

@@ -3,7 +3,8 @@
 //!
 //! Read first: RFC 826, and RFC 5227 for what may be claimed.
 
-use core::net::{IpAddr, Ipv4Addr};
+use crate::addr::Addr;
+use core::net::Ipv4Addr;
 
 use super::{Ip, neighbor::News};
 use crate::{
@@ -61,15 +62,15 @@ impl Ip {
 
     /// Whether `address` lies in one of our networks, as who asks for us should.
     fn is_near(&self, address: Ipv4Addr) -> bool {
-        self.addresses.next_hop(address.into()) == Some(IpAddr::V4(address))
+        self.addresses.next_hop(address.into()) == Some(address.into())
     }
 
     /// Asks for `target`: all, or the one station that had it.
     pub(super) fn arp_ask(&self, link: &mut dyn Link, target: Ipv4Addr, station: Option<[u8; 6]>) {
-        let source = match self.addresses.source_for(target.into()) {
-            Some(IpAddr::V4(source)) => source,
-            _ => Ipv4Addr::UNSPECIFIED,
-        };
+        let source = self.addresses.source_for(target.into());
+        let source = source
+            .and_then(Addr::as_v4)
+            .unwrap_or(Ipv4Addr::UNSPECIFIED);
         let to = station.unwrap_or([0xff; 6]);
         self.send_arp(link, to, REQUEST, source, ([0; 6], target));
     }

@@ -8,8 +8,8 @@
 //! IPv4: then it is defended (RFC 5227, section 2.4 c). Read first: RFC 4862 section 5.4, RFC 5227
 //! sections 2.1 to 2.4.
 
+use crate::addr::Addr;
 use alloc::vec::Vec;
-use core::net::IpAddr;
 
 use super::SECOND;
 
@@ -20,14 +20,14 @@ const ANNOUNCE_INTERVAL: u64 = 2 * SECOND;
 const ANSWER_TIME: u64 = SECOND;
 /// Probes and announcements for IPv4; for IPv6 one question is enough (RFC 4862, section 5.1).
 const PROBES4: u8 = 2;
-const ANNOUNCEMENTS4: u8 = 2;
+const LAST4: u8 = PROBES4 + 2;
 const PROBES6: u8 = 1;
 /// Addresses that were given up and are not taken again.
 const MAX_GIVEN_UP: usize = 8;
 
 /// One of our addresses.
 struct Claim {
-    address: IpAddr,
+    address: Addr,
     /// Messages sent so far.
     sent: u8,
     /// When the next is due; never, once all is said.
@@ -39,9 +39,9 @@ struct Claim {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Message {
     /// The question whether anybody else has it.
-    Probe(IpAddr),
+    Probe(Addr),
     /// That we have it.
-    Announce(IpAddr),
+    Announce(Addr),
 }
 
 /// What a conflict leads to.
@@ -59,14 +59,14 @@ pub(super) enum Verdict {
 #[derive(Default)]
 pub(super) struct Claims {
     claims: Vec<Claim>,
-    given_up: Vec<IpAddr>,
+    given_up: Vec<Addr>,
     /// Conflicts that nobody has been told of yet.
-    conflicts: Vec<IpAddr>,
+    conflicts: Vec<Addr>,
 }
 
 impl Claims {
     /// Begins to ask for an address.
-    pub(super) fn begin(&mut self, address: IpAddr, now: u64) {
+    pub(super) fn begin(&mut self, address: Addr, now: u64) {
         self.end(address);
         self.claims.push(Claim {
             address,
@@ -77,22 +77,22 @@ impl Claims {
     }
 
     /// Forgets an address that is not ours any more.
-    pub(super) fn end(&mut self, address: IpAddr) {
+    pub(super) fn end(&mut self, address: Addr) {
         self.claims.retain(|claim| claim.address != address);
     }
 
     /// Lets an address be tried again that was given up before.
-    pub(super) fn allow(&mut self, address: IpAddr) {
+    pub(super) fn allow(&mut self, address: Addr) {
         self.given_up.retain(|other| *other != address);
     }
 
     /// Whether another host was found to have the address.
-    pub(super) fn is_given_up(&self, address: IpAddr) -> bool {
+    pub(super) fn is_given_up(&self, address: Addr) -> bool {
         self.given_up.contains(&address)
     }
 
     /// Whether the question for the address is still open.
-    pub(super) fn is_tentative(&self, address: IpAddr) -> bool {
+    pub(super) fn is_tentative(&self, address: Addr) -> bool {
         self.claims
             .iter()
             .any(|claim| claim.address == address && claim.is_tentative())
@@ -110,16 +110,17 @@ impl Claims {
             if claim.at > now {
                 continue;
             }
-            let message = match claim.address {
-                IpAddr::V4(_) if claim.sent >= PROBES4 => Some(Message::Announce(claim.address)),
-                IpAddr::V6(_) if claim.sent >= PROBES6 => None,
-                address => Some(Message::Probe(address)),
+            let v4 = claim.address.is_ipv4();
+            let message = match claim.sent {
+                PROBES4.. if v4 => Some(Message::Announce(claim.address)),
+                PROBES6.. if !v4 => None,
+                _ => Some(Message::Probe(claim.address)),
             };
             claim.sent += 1;
-            claim.at = match claim.address {
-                IpAddr::V4(_) if claim.sent >= PROBES4 + ANNOUNCEMENTS4 => u64::MAX,
-                IpAddr::V4(_) if claim.sent > PROBES4 => now + ANNOUNCE_INTERVAL,
-                IpAddr::V6(_) if claim.sent > PROBES6 => u64::MAX,
+            claim.at = match claim.sent {
+                LAST4.. if v4 => u64::MAX,
+                sent if v4 && sent > PROBES4 => now + ANNOUNCE_INTERVAL,
+                sent if !v4 && sent > PROBES6 => u64::MAX,
                 _ => now + ANSWER_TIME,
             };
             if message.is_some() {
@@ -130,7 +131,7 @@ impl Claims {
     }
 
     /// Another host says that it has `address`; `fixed` if it was configured by hand.
-    pub(super) fn conflict(&mut self, address: IpAddr, fixed: bool, now: u64) -> Verdict {
+    pub(super) fn conflict(&mut self, address: Addr, fixed: bool, now: u64) -> Verdict {
         let claim = self.claims.iter_mut().find(|own| own.address == address);
         let Some(claim) = claim else {
             return Verdict::Ignore;
@@ -139,11 +140,12 @@ impl Claims {
         let recently = claim
             .defended
             .is_some_and(|at| now < at.saturating_add(DEFEND_INTERVAL));
-        let verdict = match address {
-            IpAddr::V4(_) if fixed && recently => return Verdict::Ignore,
-            IpAddr::V4(_) if fixed || !tentative && !recently => Verdict::Defend,
+        let v4 = address.is_ipv4();
+        let verdict = match (fixed, tentative) {
+            (true, _) if v4 && recently => return Verdict::Ignore,
+            (true, _) | (false, false) if v4 && !recently => Verdict::Defend,
             // Once it is ours, whoever else claims it is wrong or forges (RFC 4862, section 5.4.4).
-            IpAddr::V6(_) if !tentative => return Verdict::Ignore,
+            (_, false) if !v4 => return Verdict::Ignore,
             _ => Verdict::GiveUp,
         };
         claim.defended = Some(now);
@@ -157,7 +159,7 @@ impl Claims {
     }
 
     /// The next conflict that nobody has been told of.
-    pub(super) fn take_conflict(&mut self) -> Option<IpAddr> {
+    pub(super) fn take_conflict(&mut self) -> Option<Addr> {
         self.conflicts.pop()
     }
 }
@@ -173,7 +175,7 @@ impl Claim {
     }
 }
 
-fn remember(list: &mut Vec<IpAddr>, address: IpAddr) {
+fn remember(list: &mut Vec<Addr>, address: Addr) {
     if list.contains(&address) {
         return;
     }
@@ -187,11 +189,11 @@ fn remember(list: &mut Vec<IpAddr>, address: IpAddr) {
 mod tests {
     use super::*;
 
-    fn v4() -> IpAddr {
-        IpAddr::from([10, 0, 0, 2])
+    fn v4() -> Addr {
+        Addr::from([10, 0, 0, 2])
     }
 
-    fn v6() -> IpAddr {
+    fn v6() -> Addr {
         "fe80::2".parse().unwrap()
     }
 
@@ -243,7 +245,7 @@ mod tests {
         assert_eq!(claims.conflict(v4(), true, second(5)), Verdict::Ignore);
         assert_eq!(claims.conflict(v4(), true, second(11)), Verdict::Defend);
         assert_eq!(claims.conflict(v4(), false, second(12)), Verdict::GiveUp);
-        let other = IpAddr::from([10, 0, 0, 3]);
+        let other = Addr::from([10, 0, 0, 3]);
         assert_eq!(claims.conflict(other, false, 0), Verdict::Ignore);
     }
 }

@@ -6,6 +6,7 @@
 //! `mld.rs`. Others' reports do not silence ours: switches that listen want to hear all. Read first:
 //! RFC 2236 section 3, RFC 3810 section 6.
 
+use crate::addr::Addr;
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -20,7 +21,7 @@ const ROBUSTNESS: u8 = 2;
 const MAX_GROUPS: usize = 64;
 
 struct Group {
-    address: IpAddr,
+    address: Addr,
     /// How many have joined; without any, its end is still to be reported.
     users: u16,
     /// Reports of joining that are left.
@@ -44,7 +45,7 @@ pub(super) struct Groups(Vec<Group>);
 
 impl Groups {
     /// Whether what is sent to `group` is received. All hosts are always in theirs.
-    pub(super) fn has(&self, group: IpAddr) -> bool {
+    pub(super) fn has(&self, group: Addr) -> bool {
         is_everybody(group)
             || self
                 .0
@@ -53,7 +54,7 @@ impl Groups {
     }
 
     /// One more wants the group. Says whether there is room.
-    pub(super) fn join(&mut self, address: IpAddr, now: u64) -> bool {
+    pub(super) fn join(&mut self, address: Addr, now: u64) -> bool {
         if is_everybody(address) {
             return true;
         }
@@ -79,7 +80,7 @@ impl Groups {
     }
 
     /// One less wants the group.
-    pub(super) fn leave(&mut self, address: IpAddr, now: u64) {
+    pub(super) fn leave(&mut self, address: Addr, now: u64) {
         let own = self.0.iter_mut().find(|own| own.address == address);
         if let Some(group) = own
             && group.users > 0
@@ -93,7 +94,7 @@ impl Groups {
 
     /// A router asks for the members of `group`, or of all groups of its family if that is
     /// unspecified, within `patience`.
-    pub(super) fn query(&mut self, group: IpAddr, patience: u64, random: u64, now: u64) {
+    pub(super) fn query(&mut self, group: Addr, patience: u64, random: u64, now: u64) {
         let mut random = random;
         for own in &mut self.0 {
             let all = group.is_unspecified() && group.is_ipv4() == own.address.is_ipv4();
@@ -112,7 +113,7 @@ impl Groups {
     }
 
     /// The next report that is due; called until there is none.
-    pub(super) fn due(&mut self, now: u64) -> Option<(IpAddr, Report)> {
+    pub(super) fn due(&mut self, now: u64) -> Option<(Addr, Report)> {
         let place = self.0.iter().position(|group| group.at <= now)?;
         let group = self.0.get_mut(place)?;
         let address = group.address;
@@ -135,8 +136,8 @@ impl Groups {
     }
 }
 
-fn is_everybody(group: IpAddr) -> bool {
-    group == IpAddr::V4(ALL_HOSTS) || group == IpAddr::V6(ALL_NODES)
+fn is_everybody(group: Addr) -> bool {
+    group == Addr::v4(ALL_HOSTS) || group == Addr::v6(ALL_NODES)
 }
 
 /// The group that questions for the Ethernet address of `address` are sent to (RFC 4291, section
@@ -149,8 +150,8 @@ pub(super) fn solicited_node(address: Ipv6Addr) -> Ipv6Addr {
 
 /// The Ethernet address that packets to a group or to all are sent to (RFC 1112 section 6.4, RFC
 /// 2464 section 7).
-pub(super) fn ethernet(group: IpAddr) -> [u8; 6] {
-    match group {
+pub(super) fn ethernet(group: Addr) -> [u8; 6] {
+    match group.ip() {
         IpAddr::V4(v4) if v4.is_multicast() => {
             let [_, a, b, c] = v4.octets();
             [0x01, 0x00, 0x5e, a & 0x7f, b, c]
@@ -169,9 +170,9 @@ mod tests {
 
     #[test]
     fn joined_twice_and_left_twice() {
-        let group = IpAddr::from([224, 0, 0, 251]);
+        let group = Addr::from([224, 0, 0, 251]);
         let mut groups = Groups::default();
-        assert!(!groups.join(IpAddr::from([10, 0, 0, 1]), 0));
+        assert!(!groups.join(Addr::from([10, 0, 0, 1]), 0));
         assert!(groups.join(group, 0) && groups.join(group, 0));
         assert_eq!(groups.due(0), Some((group, Report::Joined)));
         assert_eq!(groups.due(0), None);
@@ -189,14 +190,14 @@ mod tests {
     /// RFC 2236, section 3: an answer within the time that the question allows.
     #[test]
     fn answers_within_the_patience() {
-        let group: IpAddr = "ff02::fb".parse().unwrap();
+        let group: Addr = "ff02::fb".parse().unwrap();
         let mut groups = Groups::default();
         groups.join(group, 0);
         while groups.due(0).is_some() {}
         while groups.due(SECOND).is_some() {}
-        groups.query(IpAddr::V4(Ipv4Addr::UNSPECIFIED), SECOND, 7, 2 * SECOND);
+        groups.query(Addr::v4(Ipv4Addr::UNSPECIFIED), SECOND, 7, 2 * SECOND);
         assert_eq!(groups.deadline(), u64::MAX);
-        groups.query(IpAddr::V6(Ipv6Addr::UNSPECIFIED), SECOND, 7, 2 * SECOND);
+        groups.query(Addr::v6(Ipv6Addr::UNSPECIFIED), SECOND, 7, 2 * SECOND);
         assert!((2 * SECOND..3 * SECOND).contains(&groups.deadline()));
         assert_eq!(groups.due(3 * SECOND), Some((group, Report::Current)));
     }
@@ -207,7 +208,7 @@ mod tests {
         let group: Ipv6Addr = "ff02::1:ff33:4455".parse().unwrap();
         assert_eq!(solicited_node(own), group);
         assert_eq!(ethernet(group.into()), [0x33, 0x33, 0xff, 0x33, 0x44, 0x55]);
-        let v4 = IpAddr::from([239, 129, 2, 3]);
+        let v4 = Addr::from([239, 129, 2, 3]);
         assert_eq!(ethernet(v4), [0x01, 0x00, 0x5e, 0x01, 0x02, 0x03]);
         assert_eq!(ethernet(Ipv4Addr::BROADCAST.into()), [0xff; 6]);
     }
@@ -216,7 +217,7 @@ mod tests {
     fn bounded() {
         let mut groups = Groups::default();
         for host in 0..=255 {
-            groups.join(IpAddr::from([239, 0, 0, host]), 0);
+            groups.join(Addr::from([239, 0, 0, host]), 0);
         }
         assert_eq!(groups.0.len(), MAX_GROUPS);
     }

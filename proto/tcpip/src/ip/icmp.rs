@@ -5,7 +5,8 @@
 //! was sent is for the transport to find out. Read first: RFC 792, RFC 1122 section 3.2.2, RFC 4443
 //! sections 3 and 4, RFC 4861 section 7.1.
 
-use core::net::{IpAddr, Ipv6Addr};
+use crate::addr::Addr;
+use core::net::Ipv6Addr;
 
 use super::{
     EchoReply, Ecn, IcmpError, IcmpErrorKind, Input, Ip, Outgoing,
@@ -82,7 +83,7 @@ impl Ip {
             self.counters.malformed += 1;
             return Input::Nothing;
         };
-        let (IpAddr::V6(source), IpAddr::V6(destination)) = (header.source, header.destination)
+        let (Some(source), Some(destination)) = (header.source.as_v6(), header.destination.as_v6())
         else {
             return Input::Nothing;
         };
@@ -283,7 +284,7 @@ fn quoted_v4(quote: &[u8]) -> Option<Quoted> {
     if ip[0] >> 4 != 4 || header_len < ip.len() || not_first {
         return None;
     }
-    let address = |at: usize| IpAddr::from([ip[at], ip[at + 1], ip[at + 2], ip[at + 3]]);
+    let address = |at: usize| Addr::from([ip[at], ip[at + 1], ip[at + 2], ip[at + 3]]);
     Some(Quoted {
         error: IcmpError {
             kind: IcmpErrorKind::HostUnreachable,
@@ -311,12 +312,15 @@ fn quoted_v6(quote: &[u8]) -> Option<Quoted> {
     }
     let version = ip[0] >> 4;
     let len = u16::from_be_bytes([ip[4], ip[5]]);
-    (version == 6).then_some(Quoted {
+    let source = Addr::v6(Ipv6Addr::from_octets(addresses[0]));
+    let destination = Addr::v6(Ipv6Addr::from_octets(addresses[1]));
+    let ours = version == 6 && source.is_ipv6() && destination.is_ipv6();
+    ours.then_some(Quoted {
         error: IcmpError {
             kind: IcmpErrorKind::HostUnreachable,
             protocol,
-            source: Ipv6Addr::from(addresses[0]).into(),
-            destination: Ipv6Addr::from(addresses[1]).into(),
+            source,
+            destination,
             header: *rest.first_chunk()?,
         },
         len: len.saturating_add(40),

@@ -6,8 +6,6 @@
 //! can count through it what others provoke. Read first: RFC 1122 section 3.2.2, RFC 1812 section
 //! 4.3.2 for how much is quoted, RFC 4443 section 2.4.
 
-use core::net::IpAddr;
-
 use super::{Arrived, Ecn, Ip, Outgoing, SECOND, Unreachable, icmp::is_error};
 use crate::{
     address::is_host,
@@ -85,11 +83,11 @@ impl Ip {
         let Ok(header) = header else {
             return;
         };
-        let complaint = match (what, arrived.source) {
-            (Unreachable::Port, IpAddr::V4(_)) => Complaint::new(3, 3),
-            (Unreachable::Protocol, IpAddr::V4(_)) => Complaint::new(3, 2),
-            (Unreachable::Port, IpAddr::V6(_)) => Complaint::new(1, 4),
-            (Unreachable::Protocol, IpAddr::V6(_)) => Complaint {
+        let complaint = match (what, arrived.source.is_ipv4()) {
+            (Unreachable::Port, true) => Complaint::new(3, 3),
+            (Unreachable::Protocol, true) => Complaint::new(3, 2),
+            (Unreachable::Port, false) => Complaint::new(1, 4),
+            (Unreachable::Protocol, false) => Complaint {
                 word: (header.protocol_at - ETHERNET) as u32,
                 ..Complaint::new(4, 1)
             },
@@ -156,9 +154,10 @@ impl Ip {
         let Some(source) = own.or_else(|| self.source_for(header.source)) else {
             return;
         };
-        let (protocol, longest) = match source {
-            IpAddr::V4(_) => (protocol::ICMP, QUOTE_V4),
-            IpAddr::V6(_) => (protocol::ICMPV6, QUOTE_V6),
+        let (protocol, longest) = if source.is_ipv4() {
+            (protocol::ICMP, QUOTE_V4)
+        } else {
+            (protocol::ICMPV6, QUOTE_V6)
         };
         let packet = frame.get(ETHERNET..header.payload.end).unwrap_or(&[]);
         let quote = packet.get(..longest).unwrap_or(packet);

@@ -4,7 +4,8 @@
 //! Reports are those of version 2, which routers of version 3 take (RFC 3376, section 7.3.2);
 //! questions are understood from both. Read first: RFC 2236 sections 2 and 3.
 
-use core::net::{IpAddr, Ipv4Addr};
+use crate::addr::Addr;
+use core::net::Ipv4Addr;
 
 use super::{
     Ip, SECOND,
@@ -45,8 +46,7 @@ impl Ip {
         };
         if group.is_unspecified() || group.is_multicast() {
             let random = (self.random)();
-            self.groups
-                .query(IpAddr::V4(group), tenths * TENTH, random, now);
+            self.groups.query(group.into(), tenths * TENTH, random, now);
         }
     }
 
@@ -56,10 +56,10 @@ impl Ip {
             Report::Left => (LEAVE, ALL_ROUTERS),
             Report::Joined | Report::Current => (REPORT, group),
         };
-        let source = match self.addresses.source_for(ALL_HOSTS.into()) {
-            Some(IpAddr::V4(source)) => source,
-            _ => Ipv4Addr::UNSPECIFIED,
-        };
+        let source = self.addresses.source_for(ALL_HOSTS.into());
+        let source = source
+            .and_then(Addr::as_v4)
+            .unwrap_or(Ipv4Addr::UNSPECIFIED);
         let mut frame = [0; ETHERNET + HEADER + MESSAGE];
         put(&mut frame, 0, &ethernet(to.into()));
         put(&mut frame, 6, &self.mac);

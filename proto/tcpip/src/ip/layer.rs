@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: ISC
 //! The state of the Internet layer, its clock, and what the layers above ask of it.
 
+use crate::addr::Addr;
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -122,17 +123,22 @@ impl Ip {
             }
         }
         while let Some((group, report)) = self.groups.due(now) {
-            match group {
+            match group.ip() {
                 IpAddr::V4(group) => self.igmp_report(link, group, report),
                 IpAddr::V6(group) => self.mld_report(link, group, report, now),
             }
         }
         while let Some(message) = self.claims.due(now) {
             match message {
-                Message::Probe(IpAddr::V4(address)) => self.arp_probe(link, address),
-                Message::Probe(IpAddr::V6(address)) => self.ndp_probe(link, address),
-                Message::Announce(IpAddr::V4(address)) => self.arp_announce(link, address),
-                Message::Announce(IpAddr::V6(_)) => {}
+                Message::Probe(address) => match address.ip() {
+                    IpAddr::V4(address) => self.arp_probe(link, address),
+                    IpAddr::V6(address) => self.ndp_probe(link, address),
+                },
+                Message::Announce(address) => {
+                    if let Some(address) = address.as_v4() {
+                        self.arp_announce(link, address);
+                    }
+                }
             }
         }
         self.poll_neighbors(link, now);
@@ -144,8 +150,10 @@ impl Ip {
             // Whatever was decided by that entry is to be decided again.
             self.hops.clear();
             match due {
-                Due::Ask(IpAddr::V4(target), station) => self.arp_ask(link, target, station),
-                Due::Ask(IpAddr::V6(target), station) => self.ndp_ask(link, target, station),
+                Due::Ask(target, station) => match target.ip() {
+                    IpAddr::V4(target) => self.arp_ask(link, target, station),
+                    IpAddr::V6(target) => self.ndp_ask(link, target, station),
+                },
                 Due::Lost(address) => {
                     self.set_silent(address, true, now);
                     while let Some(parked) = self.neighbors.unpark(address) {
@@ -181,17 +189,17 @@ impl Ip {
             Ipv4::Off | Ipv4::Dhcp => self.lease,
         };
         if let Some((prefix, gateway)) = fixed {
-            table.prefixes.push(prefix.into_ip());
-            table.gateway4 = gateway;
+            table.prefixes.push(prefix.into_addr());
+            table.gateway4 = gateway.map(Addr::v4);
         }
         if let Ipv6::On {
             prefix, gateway, ..
         } = self.ipv6
         {
-            table.prefixes.extend(prefix.map(Prefix::into_ip));
+            table.prefixes.extend(prefix.map(Prefix::into_addr));
             let local = Prefix::new(link_local(self.mac).into(), 64);
             table.prefixes.extend(local);
-            table.gateways6.extend(gateway);
+            table.gateways6.extend(gateway.map(Addr::v6));
         }
         if let Some(slaac) = &self.slaac {
             slaac.fill(&mut table, now);
@@ -217,7 +225,7 @@ impl Ip {
     }
 
     /// Takes in what was said of a neighbour, and sends what waited for it.
-    pub(super) fn learned(&mut self, link: &mut dyn Link, address: IpAddr, news: News, now: u64) {
+    pub(super) fn learned(&mut self, link: &mut dyn Link, address: Addr, news: News, now: u64) {
         if !self.neighbors.learn(address, news, now) {
             return;
         }
@@ -236,8 +244,8 @@ impl Ip {
     }
 
     /// Notes whether a router answers, as another one may be better.
-    fn set_silent(&mut self, address: IpAddr, silent: bool, now: u64) {
-        if let (IpAddr::V6(router), Some(slaac)) = (address, &mut self.slaac)
+    fn set_silent(&mut self, address: Addr, silent: bool, now: u64) {
+        if let (Some(router), Some(slaac)) = (address.as_v6(), &mut self.slaac)
             && slaac.set_silent(router, silent)
         {
             self.update_addresses(now);
@@ -245,12 +253,16 @@ impl Ip {
     }
 
     /// Another host claims one of our addresses.
-    pub(super) fn conflict(&mut self, link: &mut dyn Link, address: IpAddr, now: u64) {
+    pub(super) fn conflict(&mut self, link: &mut dyn Link, address: Addr, now: u64) {
         let fixed = self.lease.is_none() || address.is_ipv6();
-        match (self.claims.conflict(address, fixed, now), address) {
-            (Verdict::Defend, IpAddr::V4(address)) => self.arp_announce(link, address),
-            (Verdict::GiveUp, _) => self.update_addresses(now),
-            _ => {}
+        match self.claims.conflict(address, fixed, now) {
+            Verdict::Defend => {
+                if let Some(address) = address.as_v4() {
+                    self.arp_announce(link, address);
+                }
+            }
+            Verdict::GiveUp => self.update_addresses(now),
+            Verdict::Ignore => {}
         }
     }
 
@@ -260,7 +272,7 @@ impl Ip {
     }
 
     /// The address to send to `destination` from (RFC 6724, section 5); without one, no route.
-    pub(crate) fn source_for(&self, destination: IpAddr) -> Option<IpAddr> {
+    pub(crate) fn source_for(&self, destination: Addr) -> Option<Addr> {
         if destination.is_loopback() {
             return Some(destination);
         }
@@ -270,18 +282,18 @@ impl Ip {
     }
 
     /// Whether packets for `destination` have somewhere to go.
-    pub(crate) fn reaches(&self, destination: IpAddr) -> bool {
+    pub(crate) fn reaches(&self, destination: Addr) -> bool {
         destination.is_loopback() || self.addresses.reaches(destination)
     }
 
     /// Whether `address` is one of this stack's own, loopback included.
-    pub(crate) fn has(&self, address: IpAddr) -> bool {
+    pub(crate) fn has(&self, address: Addr) -> bool {
         address.is_loopback() || self.addresses.has(address)
     }
 
     /// Whether `address` means all hosts of a network, or of the link.
-    pub(crate) fn is_broadcast(&self, address: IpAddr) -> bool {
-        matches!(address, IpAddr::V4(v4) if v4.is_broadcast() || self.addresses.is_broadcast(v4))
+    pub(crate) fn is_broadcast(&self, address: Addr) -> bool {
+        address.is_broadcast() || self.addresses.is_broadcast(address)
     }
 
     /// The addresses, networks and routers.
@@ -300,12 +312,12 @@ impl Ip {
     }
 
     /// Largest packet that the path to `destination` is known to carry.
-    pub(crate) fn mtu(&self, destination: IpAddr) -> u16 {
+    pub(crate) fn mtu(&self, destination: Addr) -> u16 {
         if self.has(destination) {
             return u16::MAX;
         }
-        let link = match (&self.slaac, destination) {
-            (Some(slaac), IpAddr::V6(_)) => match slaac.mtu() {
+        let link = match &self.slaac {
+            Some(slaac) if destination.is_ipv6() => match slaac.mtu() {
                 Some(mtu @ FLOOR6..) => mtu.min(self.mtu),
                 _ => self.mtu,
             },
@@ -316,7 +328,7 @@ impl Ip {
     }
 
     /// Notes what an ICMP error said, after the transport found that it quotes what it sent.
-    pub(crate) fn set_path_mtu(&mut self, destination: IpAddr, mtu: u16, now: u64) {
+    pub(crate) fn set_path_mtu(&mut self, destination: Addr, mtu: u16, now: u64) {
         if mtu < self.mtu(destination) {
             self.paths.lower(destination, mtu, now);
             self.hops.clear();
@@ -334,13 +346,13 @@ impl Ip {
 
     /// Takes the next address that another host was found to have too. A lease is not used any more
     /// then, nor is an IPv6 address; an IPv4 address configured by hand is.
-    pub(crate) fn take_conflict(&mut self) -> Option<IpAddr> {
+    pub(crate) fn take_conflict(&mut self) -> Option<Addr> {
         self.claims.take_conflict()
     }
 
     /// A transport's hint that `destination` answers (RFC 4861, section 7.3.1).
     #[inline]
-    pub(crate) fn confirm(&mut self, destination: IpAddr, now: u64) {
+    pub(crate) fn confirm(&mut self, destination: Addr, now: u64) {
         const SOON: u64 = 15 * super::SECOND;
         // Nothing to tell while the last decision holds for long.
         if self.hops.until(destination) < now + SOON {
@@ -349,7 +361,7 @@ impl Ip {
     }
 
     #[inline(never)]
-    fn confirm_hop(&mut self, destination: IpAddr, now: u64) {
+    fn confirm_hop(&mut self, destination: Addr, now: u64) {
         if !self.has(destination)
             && let Some(hop) = self.addresses.next_hop(destination)
             && self.neighbors.confirm(hop, now)
@@ -360,12 +372,12 @@ impl Ip {
 
     /// Receives what is sent to `group` from now on; false if it is no group, or there are too many.
     /// Joined twice, it has to be left twice.
-    pub(crate) fn join(&mut self, group: IpAddr, now: u64) -> bool {
+    pub(crate) fn join(&mut self, group: Addr, now: u64) -> bool {
         self.groups.join(group, now)
     }
 
     /// Undoes one [`join`](Self::join).
-    pub(crate) fn leave(&mut self, group: IpAddr, now: u64) {
+    pub(crate) fn leave(&mut self, group: Addr, now: u64) {
         self.groups.leave(group, now);
     }
 
@@ -384,9 +396,9 @@ impl Ip {
 }
 
 /// The group that an address makes us a member of: for IPv4, that of all hosts.
-fn questions_to(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => ALL_HOSTS.into(),
-        IpAddr::V6(address) => solicited_node(address).into(),
+fn questions_to(address: Addr) -> Addr {
+    match address.as_v6() {
+        None => ALL_HOSTS.into(),
+        Some(address) => solicited_node(address).into(),
     }
 }

@@ -4,7 +4,7 @@
 //! Version 2, one group a report, without a choice of sources; version 1 while a router that speaks
 //! only that has asked. Read first: RFC 3810 sections 5 and 8.2.1, RFC 2710 section 3.
 
-use core::net::{IpAddr, Ipv6Addr};
+use core::net::Ipv6Addr;
 
 use super::{
     Ip, SECOND,
@@ -48,7 +48,7 @@ impl Ip {
         };
         let random = (self.random)();
         self.groups
-            .query(IpAddr::V6(group), patience * MILLISECOND, random, now);
+            .query(group.into(), patience * MILLISECOND, random, now);
     }
 
     /// Sends a report on `group`.
@@ -85,8 +85,9 @@ impl Ip {
             (ALL_MLD2_ROUTERS, QUERY_V2)
         };
         // An address that is still asked for serves, but not one that we have lost (RFC 3590).
+        let own = link_local(self.mac);
         let source = match self.addresses.source_for(ALL_NODES.into()) {
-            Some(IpAddr::V6(own)) if own == link_local(self.mac) => own,
+            Some(source) if source == own.into() => own,
             _ => Ipv6Addr::UNSPECIFIED,
         };
         let station = ethernet(to.into());

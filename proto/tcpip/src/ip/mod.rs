@@ -33,10 +33,11 @@ mod slaac;
 mod tests;
 
 use alloc::vec::Vec;
-use core::{net::IpAddr, ops::Range};
+use core::ops::Range;
 
 use fata_device::net::SegmentKind;
 
+use crate::addr::Addr;
 pub(crate) use layer::Ip;
 
 /// A second in nanoseconds.
@@ -45,9 +46,9 @@ const SECOND: u64 = 1_000_000_000;
 /// A transport packet that arrived for this stack, with its checksum found right.
 #[derive(Clone, Debug)]
 pub(crate) struct Arrived {
-    pub(crate) source: IpAddr,
+    pub(crate) source: Addr,
     /// One of our addresses, a broadcast address or a group that was joined.
-    pub(crate) destination: IpAddr,
+    pub(crate) destination: Addr,
     /// After extension headers.
     pub(crate) protocol: u8,
     pub(crate) ecn: Ecn,
@@ -88,8 +89,8 @@ pub(crate) enum Ecn {
 /// A packet to be sent.
 pub(crate) struct Outgoing<'a> {
     /// One of our addresses, or unspecified where there is none yet.
-    pub(crate) source: IpAddr,
-    pub(crate) destination: IpAddr,
+    pub(crate) source: Addr,
+    pub(crate) destination: Addr,
     pub(crate) protocol: u8,
     pub(crate) ecn: Ecn,
     pub(crate) hop_limit: u8,
@@ -122,8 +123,8 @@ pub(crate) struct IcmpError {
     pub(crate) kind: IcmpErrorKind,
     /// Of the packet complained about.
     pub(crate) protocol: u8,
-    pub(crate) source: IpAddr,
-    pub(crate) destination: IpAddr,
+    pub(crate) source: Addr,
+    pub(crate) destination: Addr,
     /// First bytes of its transport header: ports, and TCP's sequence number.
     pub(crate) header: [u8; 8],
 }
@@ -144,7 +145,7 @@ pub(crate) enum IcmpErrorKind {
 /// An answer to a ping.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct EchoReply {
-    pub(crate) source: IpAddr,
+    pub(crate) source: Addr,
     pub(crate) ident: u16,
     pub(crate) sequence: u16,
 }

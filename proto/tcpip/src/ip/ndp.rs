@@ -5,7 +5,8 @@
 //! addresses in `claim.rs`, and router advertisements are the business of `slaac.rs`. Read first:
 //! RFC 4861 sections 4.3, 4.4, 7.1 and 7.2, RFC 4862 section 5.4.
 
-use core::net::{IpAddr, Ipv6Addr};
+use crate::addr::Addr;
+use core::net::Ipv6Addr;
 
 use super::{
     Ip,
@@ -66,7 +67,8 @@ impl Ip {
         };
         let (targets, _) = head[8..].as_chunks::<16>();
         let target = Ipv6Addr::from(targets[0]);
-        if head[1] != 0 || target.is_multicast() || !well_formed(options) {
+        let unusable = target.is_multicast() || Addr::v6(target).is_ipv4();
+        if head[1] != 0 || unusable || !well_formed(options) {
             return;
         }
         if head[0] == SOLICITATION {
@@ -170,7 +172,8 @@ impl Ip {
 
     /// Asks for `target`: all that may have it, or the one station that had it.
     pub(super) fn ndp_ask(&self, link: &mut dyn Link, target: Ipv6Addr, station: Option<[u8; 6]>) {
-        let Some(IpAddr::V6(source)) = self.addresses.source_for(target.into()) else {
+        let source = self.addresses.source_for(target.into());
+        let Some(source) = source.and_then(Addr::as_v6) else {
             return;
         };
         let (station, to) = match station {

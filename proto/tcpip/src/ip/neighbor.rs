@@ -7,13 +7,12 @@
 //! pushes out a neighbour that answers. Frames for a neighbour that is asked for are parked, a
 //! bounded number of the latest. Read first: RFC 4861 sections 5.1, 7.2 and 7.3.
 
+use crate::addr::Addr;
 use alloc::vec::Vec;
-use core::net::{IpAddr, Ipv6Addr};
 
 use fata_device::net::Offload;
 
 use super::SECOND;
-use crate::address::bits;
 
 /// How long an answer counts (RFC 4861, section 10; what routers say of it is not looked at).
 const REACHABLE_TIME: u64 = 30 * SECOND;
@@ -41,8 +40,7 @@ enum State {
 }
 
 struct Entry {
-    /// The address as a number.
-    address: u128,
+    address: Addr,
     mac: [u8; 6],
     state: State,
     /// When the state ends; for a stale entry, when it was last heard of.
@@ -51,7 +49,7 @@ struct Entry {
 
 /// A frame that waits for the Ethernet address that it goes to.
 pub(crate) struct Parked {
-    pub(crate) hop: IpAddr,
+    pub(crate) hop: Addr,
     pub(crate) frame: Vec<u8>,
     pub(crate) offload: Offload,
 }
@@ -82,9 +80,9 @@ pub(crate) struct News {
 /// What is due.
 pub(crate) enum Due {
     /// Ask for an address: that station, or all.
-    Ask(IpAddr, Option<[u8; 6]>),
+    Ask(Addr, Option<[u8; 6]>),
     /// Nobody answered; what was parked for it is to be taken.
-    Lost(IpAddr),
+    Lost(Addr),
 }
 
 /// The cache.
@@ -106,14 +104,14 @@ impl Neighbors {
         }
     }
 
-    fn find(&self, address: IpAddr) -> Result<usize, usize> {
-        let address = bits(address);
+    fn find(&self, address: Addr) -> Result<usize, usize> {
+        let address = address.bits128();
         self.entries
-            .binary_search_by_key(&address, |entry| entry.address)
+            .binary_search_by_key(&address, |entry| entry.address.bits128())
     }
 
     /// Where to send what goes to `address`; asks for it if that is not known.
-    pub(crate) fn resolve(&mut self, address: IpAddr, now: u64) -> Known {
+    pub(crate) fn resolve(&mut self, address: Addr, now: u64) -> Known {
         let place = match self.find(address) {
             Ok(place) => place,
             Err(_) => match self.insert(address, State::Incomplete(SOLICITATIONS), now) {
@@ -138,7 +136,7 @@ impl Neighbors {
     }
 
     /// Makes an entry, or none if the cache is full of better ones.
-    fn insert(&mut self, address: IpAddr, state: State, now: u64) -> Option<usize> {
+    fn insert(&mut self, address: Addr, state: State, now: u64) -> Option<usize> {
         let incomplete = |entry: &Entry| matches!(entry.state, State::Incomplete(_));
         let asked = self.entries.iter().filter(|entry| incomplete(entry));
         let asking = matches!(state, State::Incomplete(_));
@@ -156,11 +154,11 @@ impl Neighbors {
         };
         if let Some(victim) = victim {
             let gone = self.entries.remove(victim);
-            while self.unpark(gone.address()).is_some() {}
+            while self.unpark(gone.address).is_some() {}
         }
         let place = self.find(address).err()?;
         let entry = Entry {
-            address: bits(address),
+            address,
             mac: [0; 6],
             state,
             at: now,
@@ -182,7 +180,7 @@ impl Neighbors {
 
     /// Takes in what was said of `address` (RFC 4861, section 7.2.5 and appendix C). Says whether
     /// anything that was known has changed.
-    pub(crate) fn learn(&mut self, address: IpAddr, news: News, now: u64) -> bool {
+    pub(crate) fn learn(&mut self, address: Addr, news: News, now: u64) -> bool {
         let place = match (self.find(address), news.mac) {
             (Ok(place), _) => place,
             (Err(_), Some(_)) if news.creates => match self.insert(address, State::Stale, now) {
@@ -221,7 +219,7 @@ impl Neighbors {
     }
 
     /// Takes a transport's word that `address` answers. Says whether that was news.
-    pub(crate) fn confirm(&mut self, address: IpAddr, now: u64) -> bool {
+    pub(crate) fn confirm(&mut self, address: Addr, now: u64) -> bool {
         let place = self.find(address);
         let Some(entry) = place.ok().and_then(|place| self.entries.get_mut(place)) else {
             return false;
@@ -237,7 +235,7 @@ impl Neighbors {
     }
 
     /// Parks a frame until `hop` has answered; the oldest frames make room.
-    pub(crate) fn park(&mut self, hop: IpAddr, frame: Vec<u8>, offload: Offload) {
+    pub(crate) fn park(&mut self, hop: Addr, frame: Vec<u8>, offload: Offload) {
         self.parked.push(Parked {
             hop,
             frame,
@@ -250,13 +248,13 @@ impl Neighbors {
     }
 
     /// Takes the next frame that was parked for `hop`.
-    pub(crate) fn unpark(&mut self, hop: IpAddr) -> Option<Parked> {
+    pub(crate) fn unpark(&mut self, hop: Addr) -> Option<Parked> {
         let place = self.parked.iter().position(|parked| parked.hop == hop)?;
         Some(self.parked.remove(place))
     }
 
     /// The Ethernet address of `address`, if it is known.
-    pub(crate) fn station(&self, address: IpAddr) -> Option<[u8; 6]> {
+    pub(crate) fn station(&self, address: Addr) -> Option<[u8; 6]> {
         let entry = self.entries.get(self.find(address).ok()?)?;
         (!matches!(entry.state, State::Incomplete(_))).then_some(entry.mac)
     }
@@ -298,21 +296,15 @@ impl Neighbors {
                 None => State::Incomplete(left),
                 Some(_) => State::Probe(left),
             };
-            return Some(Due::Ask(entry.address(), to));
+            return Some(Due::Ask(entry.address, to));
         }
-        Some(Due::Lost(self.entries.remove(lost?).address()))
+        Some(Due::Lost(self.entries.remove(lost?).address))
     }
 
     /// How many neighbours are known or asked for.
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
-    }
-}
-
-impl Entry {
-    fn address(&self) -> IpAddr {
-        Ipv6Addr::from_bits(self.address).to_canonical()
     }
 }
 

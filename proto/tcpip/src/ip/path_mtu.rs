@@ -5,8 +5,8 @@
 //! carry, and forgotten after a while, so that a forged error or a path that got better does not
 //! hold for ever. Read first: RFC 1191 sections 3, 6 and 7, RFC 8201 sections 4 and 5.
 
+use crate::addr::Addr;
 use alloc::vec::Vec;
-use core::net::IpAddr;
 
 use super::SECOND;
 
@@ -22,7 +22,7 @@ const MAX_PATHS: usize = 64;
 const PLATEAUS: [u16; 8] = [32000, 17914, 8166, 4352, 2002, 1492, 1006, FLOOR4];
 
 struct Path {
-    destination: IpAddr,
+    destination: Addr,
     mtu: u16,
     until: u64,
 }
@@ -40,14 +40,14 @@ pub(super) fn plateau_below(len: u16) -> u16 {
 
 impl Paths {
     /// What the path is known to carry.
-    pub(super) fn get(&self, destination: IpAddr) -> Option<u16> {
+    pub(super) fn get(&self, destination: Addr) -> Option<u16> {
         let path = self.0.iter().find(|path| path.destination == destination)?;
         Some(path.mtu)
     }
 
     /// Notes that the path carries no more than `mtu`. What it is known to carry less of stays: to
     /// raise it takes time, and not a packet.
-    pub(super) fn lower(&mut self, destination: IpAddr, mtu: u16, now: u64) {
+    pub(super) fn lower(&mut self, destination: Addr, mtu: u16, now: u64) {
         let floor = if destination.is_ipv4() {
             FLOOR4
         } else {
@@ -96,7 +96,7 @@ mod tests {
     #[test]
     fn only_time_raises() {
         let mut paths = Paths::default();
-        let to: IpAddr = "2001:db8::1".parse().unwrap();
+        let to: Addr = "2001:db8::1".parse().unwrap();
         assert_eq!(paths.get(to), None);
         paths.lower(to, 1400, 0);
         paths.lower(to, 1450, SECOND);
@@ -113,11 +113,11 @@ mod tests {
     fn bounded() {
         let mut paths = Paths::default();
         for host in 0..200u8 {
-            paths.lower(IpAddr::from([10, 0, 0, host]), 1000, host.into());
+            paths.lower(Addr::from([10, 0, 0, host]), 1000, host.into());
         }
         assert_eq!(paths.0.len(), MAX_PATHS);
-        assert_eq!(paths.get(IpAddr::from([10, 0, 0, 0])), None);
-        assert_eq!(paths.get(IpAddr::from([10, 0, 0, 199])), Some(1000));
+        assert_eq!(paths.get(Addr::from([10, 0, 0, 0])), None);
+        assert_eq!(paths.get(Addr::from([10, 0, 0, 199])), Some(1000));
     }
 
     /// RFC 1191, section 7.1.

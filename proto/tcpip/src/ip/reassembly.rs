@@ -5,8 +5,8 @@
 //! other bytes are an attack: the whole packet is refused, whatever else of it may still come. Read
 //! first: RFC 791 section 3.2, RFC 1122 section 3.3.2, RFC 8200 section 4.5, RFC 5722 section 4.
 
+use crate::addr::Addr;
 use alloc::vec::Vec;
-use core::net::IpAddr;
 
 use super::{
     SECOND,
@@ -25,8 +25,8 @@ const CONGESTED: u8 = 3;
 
 /// A packet of which not all is there.
 struct Partial {
-    source: IpAddr,
-    destination: IpAddr,
+    source: Addr,
+    destination: Addr,
     protocol: u8,
     ident: u32,
     /// Of the piece that came with the highest mark.

@@ -5,8 +5,6 @@
 //! it: frames of others, sources that no host has, packets for addresses that are not ours, wrong
 //! checksums. Read first: RFC 1122 sections 3.2.1 and 3.3.6, RFC 8200 sections 3, 4 and 8.1.
 
-use core::net::IpAddr;
-
 use fata_device::net::{Checksum, Offload};
 
 use super::{Arrived, Ecn, Input, Ip};
@@ -173,19 +171,15 @@ impl Ip {
         }
         if !is_host(header.source) {
             // Who has no address yet asks for one, or whether it is free.
+            let to = header.destination;
+            let fits = header.source.is_ipv4() || header.protocol == protocol::ICMPV6;
             return header.source.is_unspecified()
-                && match header.destination {
-                    IpAddr::V4(to) => to.is_broadcast() || to.is_multicast(),
-                    IpAddr::V6(to) => to.is_multicast() && header.protocol == protocol::ICMPV6,
-                };
+                && (to.is_broadcast() || to.is_multicast() && fits);
         }
-        match header.source {
-            IpAddr::V4(v4) => {
-                let first = v4.octets()[0];
-                (1..240).contains(&first) && !self.addresses.is_broadcast(v4)
-            }
-            IpAddr::V6(v6) => v6.to_ipv4_mapped().is_none(),
-        }
+        let Some(v4) = header.source.as_v4() else {
+            return true;
+        };
+        (1..240).contains(&v4.octets()[0]) && !self.addresses.is_broadcast(header.source)
     }
 
     /// Whether a packet is for this host.
@@ -198,19 +192,21 @@ impl Ip {
         if header.protocol == protocol::TCP {
             return how.looped && destination.is_loopback();
         }
-        match destination {
-            _ if destination.is_multicast() => self.groups.has(destination),
-            IpAddr::V4(v4) if v4.is_broadcast() || self.addresses.is_broadcast(v4) => true,
-            _ if destination.is_loopback() => how.looped,
-            // A DHCP server may answer to the address that it is about to give (RFC 2131, 4.1).
-            IpAddr::V4(_) => {
-                let port = header.payload.start + 2;
-                self.ipv4 == Ipv4::Dhcp
-                    && header.protocol == protocol::UDP
-                    && frame.get(port..port + 2) == Some(&DHCP_CLIENT[..])
-            }
-            IpAddr::V6(_) => false,
+        if destination.is_multicast() {
+            return self.groups.has(destination);
         }
+        if self.is_broadcast(destination) {
+            return true;
+        }
+        if destination.is_loopback() {
+            return how.looped;
+        }
+        // A DHCP server may answer to the address that it is about to give (RFC 2131, 4.1).
+        let port = header.payload.start + 2;
+        self.ipv4 == Ipv4::Dhcp
+            && destination.is_ipv4()
+            && header.protocol == protocol::UDP
+            && frame.get(port..port + 2) == Some(&DHCP_CLIENT[..])
     }
 
     /// A TCP or UDP packet with its checksum looked at.
@@ -279,15 +275,8 @@ fn datagram(bytes: &[u8]) -> Option<&[u8]> {
 /// The sum of the pseudo header of a received packet.
 pub(super) fn pseudo(header: &Header, len: usize) -> Sum {
     let sum = Sum::pseudo(header.protocol, len as u16);
-    match (header.source, header.destination) {
-        (IpAddr::V4(source), IpAddr::V4(destination)) => {
-            sum.add(&source.octets()).add(&destination.octets())
-        }
-        (IpAddr::V6(source), IpAddr::V6(destination)) => {
-            sum.add(&source.octets()).add(&destination.octets())
-        }
-        _ => sum,
-    }
+    sum.add_address(header.source)
+        .add_address(header.destination)
 }
 
 /// What a transport is told of a packet.

@@ -5,6 +5,7 @@
 //! copies the payload from where it lies. Read first: RFC 1122 section 3.3, RFC 8200 section 3, and
 //! virtio 1.2 section 5.1.6.2 for what is left to the device.
 
+use crate::addr::Addr;
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv6Addr};
 
@@ -33,7 +34,7 @@ pub(super) const ALL_HOPS: u8 = 255;
 pub(super) enum Next {
     Station([u8; 6]),
     /// A neighbour that is being asked for.
-    Unresolved(IpAddr),
+    Unresolved(Addr),
     Ourselves,
 }
 
@@ -46,8 +47,8 @@ pub(super) struct Way {
 
 /// What an IP header says.
 pub(super) struct Fields {
-    pub(super) source: IpAddr,
-    pub(super) destination: IpAddr,
+    pub(super) source: Addr,
+    pub(super) destination: Addr,
     pub(super) protocol: u8,
     pub(super) traffic: u8,
     pub(super) hop_limit: u8,
@@ -80,12 +81,13 @@ impl Fields {
     pub(super) fn emit(&self, head: &mut [u8; HEAD], len: usize) -> Option<(usize, Sum)> {
         let (ethernet, rest) = head.split_first_chunk_mut::<ETHERNET>()?;
         let [.., kind0, kind1] = ethernet;
-        match (self.source, self.destination) {
+        let addresses = Sum::default()
+            .add_address(self.source)
+            .add_address(self.destination);
+        match (self.source.ip(), self.destination.ip()) {
             (IpAddr::V4(source), IpAddr::V4(destination)) => {
                 [*kind0, *kind1] = ether::IPV4;
                 *rest.first_chunk_mut()? = self.ipv4(source.octets(), destination.octets(), len);
-                let addresses = Sum::default().add_word(source.octets());
-                let addresses = addresses.add_word(destination.octets());
                 Some((ETHERNET + IPV4, addresses))
             }
             (IpAddr::V6(source), IpAddr::V6(destination)) => {
@@ -103,10 +105,9 @@ impl Fields {
                     self.protocol,
                     self.hop_limit,
                 ];
-                let (addresses, _) = rest.as_chunks_mut::<16>();
-                *addresses.first_mut()? = source;
-                *addresses.get_mut(1)? = destination;
-                let addresses = Sum::default().add(&source).add(&destination);
+                let (places, _) = rest.as_chunks_mut::<16>();
+                *places.first_mut()? = source;
+                *places.get_mut(1)? = destination;
                 Some((ETHERNET + IPV6, addresses))
             }
             _ => None,
@@ -215,7 +216,7 @@ impl Ip {
 
     /// Where packets for `destination` go.
     #[inline]
-    fn way(&mut self, destination: IpAddr, now: u64) -> Result<Way, SendError> {
+    fn way(&mut self, destination: Addr, now: u64) -> Result<Way, SendError> {
         match self.hops.get(destination, now) {
             Some((mac, mtu)) => Ok(Way {
                 next: Next::Station(mac),
@@ -226,7 +227,7 @@ impl Ip {
     }
 
     #[inline(never)]
-    fn find_way(&mut self, destination: IpAddr, now: u64) -> Result<Way, SendError> {
+    fn find_way(&mut self, destination: Addr, now: u64) -> Result<Way, SendError> {
         let mtu = self.mtu(destination);
         let next = if self.has(destination) {
             Next::Ourselves
@@ -337,7 +338,7 @@ impl Ip {
     pub(crate) fn ping(
         &mut self,
         link: &mut dyn Link,
-        destination: IpAddr,
+        destination: Addr,
         ident: u16,
         sequence: u16,
         len: usize,

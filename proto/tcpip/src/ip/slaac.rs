@@ -6,6 +6,7 @@
 //! (RFC 4291, appendix A): a unikernel is a server whose address should stay. Read first: RFC 4861
 //! sections 4.2 and 6.3, RFC 4862 section 5.5, RFC 8106 section 5.1.
 
+use crate::addr::Addr;
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv6Addr};
 
@@ -139,16 +140,18 @@ impl Slaac {
                 let length = if on_link { net.prefix.length() } else { 128 };
                 table.prefixes.extend(Prefix::new(address.into(), length));
                 if net.preferred <= now {
-                    table.deprecated.push(address);
+                    table.deprecated.push(address.into());
                 }
             } else if on_link {
-                table.on_link.push(net.prefix.into_ip());
+                table.on_link.push(net.prefix.into_addr());
             }
         }
         // A silent one comes last: it may have failed (RFC 4861, section 6.3.6).
         for silent in [false, true] {
             let routers = self.routers.iter().filter(|router| router.2 == silent);
-            table.gateways6.extend(routers.map(|router| router.0));
+            table
+                .gateways6
+                .extend(routers.map(|router| Addr::v6(router.0)));
         }
     }
 
@@ -223,7 +226,8 @@ impl Slaac {
         let autonomous = autonomous && prefix.length() == 64 && preferred <= valid;
         let usable = !network.is_unicast_link_local()
             && prefix.length() > 0
-            && (network.is_unspecified() || is_host(network.into()));
+            && (network.is_unspecified() || is_host(network.into()))
+            && network.to_ipv4_mapped().is_none();
         if !usable || !on_link && !autonomous {
             return;
         }

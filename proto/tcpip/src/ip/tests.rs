@@ -14,6 +14,7 @@ mod receive;
 mod router;
 mod send;
 
+use crate::addr::Addr;
 use alloc::{vec, vec::Vec};
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -176,15 +177,15 @@ impl Host {
     }
 }
 
-fn v4(address: [u8; 4]) -> IpAddr {
+fn v4(address: [u8; 4]) -> Addr {
     address.into()
 }
 
-fn v6(address: &str) -> IpAddr {
-    IpAddr::V6(address.parse().unwrap())
+fn v6(address: &str) -> Addr {
+    Addr::v6(address.parse().unwrap())
 }
 
-fn own_local() -> IpAddr {
+fn own_local() -> Addr {
     link_local(OWN_MAC).into()
 }
 
@@ -202,15 +203,15 @@ fn sum(pieces: &[&[u8]]) -> [u8; 2] {
     (!(sum as u16)).to_be_bytes()
 }
 
-fn octets(address: IpAddr) -> Vec<u8> {
-    match address {
+fn octets(address: Addr) -> Vec<u8> {
+    match address.ip() {
         IpAddr::V4(v4) => v4.octets().to_vec(),
         IpAddr::V6(v6) => v6.octets().to_vec(),
     }
 }
 
 /// The pseudo header of both families, summed alike.
-fn pseudo(source: IpAddr, destination: IpAddr, protocol: u8, len: usize) -> Vec<u8> {
+fn pseudo(source: Addr, destination: Addr, protocol: u8, len: usize) -> Vec<u8> {
     let mut bytes = octets(source);
     bytes.extend(octets(destination));
     bytes.extend([0, protocol]);
@@ -219,14 +220,14 @@ fn pseudo(source: IpAddr, destination: IpAddr, protocol: u8, len: usize) -> Vec<
 }
 
 /// A frame from the peer's Ethernet address with an IP packet.
-fn frame(source: IpAddr, destination: IpAddr, protocol: u8, payload: &[u8]) -> Vec<u8> {
+fn frame(source: Addr, destination: Addr, protocol: u8, payload: &[u8]) -> Vec<u8> {
     frame_with(OWN_MAC, source, destination, protocol, 64, payload)
 }
 
 fn frame_with(
     to: [u8; 6],
-    source: IpAddr,
-    destination: IpAddr,
+    source: Addr,
+    destination: Addr,
     protocol: u8,
     hop_limit: u8,
     payload: &[u8],
@@ -254,7 +255,7 @@ fn frame_with(
 }
 
 /// Puts a checksum at `at` of a transport packet.
-fn sealed(source: IpAddr, destination: IpAddr, protocol: u8, at: usize, bytes: &[u8]) -> Vec<u8> {
+fn sealed(source: Addr, destination: Addr, protocol: u8, at: usize, bytes: &[u8]) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
     let head = match protocol {
         1 | 2 => Vec::new(),
@@ -275,16 +276,17 @@ fn icmp4(source: [u8; 4], destination: [u8; 4], message: &[u8]) -> Vec<u8> {
     )
 }
 
-fn icmp6(source: IpAddr, destination: IpAddr, hop_limit: u8, message: &[u8]) -> Vec<u8> {
-    let to = match destination {
-        IpAddr::V6(group) if group.is_multicast() => super::group::ethernet(destination),
-        _ => OWN_MAC,
+fn icmp6(source: Addr, destination: Addr, hop_limit: u8, message: &[u8]) -> Vec<u8> {
+    let to = if destination.is_multicast() {
+        super::group::ethernet(destination)
+    } else {
+        OWN_MAC
     };
     let message = sealed(source, destination, 58, 2, message);
     frame_with(to, source, destination, 58, hop_limit, &message)
 }
 
-fn udp(source: IpAddr, destination: IpAddr, data: &[u8]) -> Vec<u8> {
+fn udp(source: Addr, destination: Addr, data: &[u8]) -> Vec<u8> {
     let mut bytes = vec![0x30, 0x39, 0, 53];
     bytes.extend((8 + data.len() as u16).to_be_bytes());
     bytes.extend([0, 0]);
@@ -297,7 +299,7 @@ fn udp(source: IpAddr, destination: IpAddr, data: &[u8]) -> Vec<u8> {
     )
 }
 
-fn tcp(source: IpAddr, destination: IpAddr, data: &[u8]) -> Vec<u8> {
+fn tcp(source: Addr, destination: Addr, data: &[u8]) -> Vec<u8> {
     let mut bytes = vec![
         0x30, 0x39, 0, 80, 0, 0, 0, 1, 0, 0, 0, 2, 0x50, 0x10, 1, 0, 0, 0, 0, 0,
     ];
@@ -332,7 +334,7 @@ fn asks(target: [u8; 4]) -> Vec<u8> {
 }
 
 /// A neighbour advertisement with its flags.
-fn advertisement(mac: [u8; 6], target: IpAddr, to: IpAddr, flags: u8) -> Vec<u8> {
+fn advertisement(mac: [u8; 6], target: Addr, to: Addr, flags: u8) -> Vec<u8> {
     let mut message = vec![136, 0, 0, 0, flags, 0, 0, 0];
     message.extend(octets(target));
     message.extend([2, 1]);
@@ -341,7 +343,7 @@ fn advertisement(mac: [u8; 6], target: IpAddr, to: IpAddr, flags: u8) -> Vec<u8>
 }
 
 /// A neighbour solicitation, with the sender's address unless it is one for duplicates.
-fn solicitation(source: IpAddr, to: IpAddr, target: IpAddr) -> Vec<u8> {
+fn solicitation(source: Addr, to: Addr, target: Addr) -> Vec<u8> {
     let mut message = vec![135, 0, 0, 0, 0, 0, 0, 0];
     message.extend(octets(target));
     if !source.is_unspecified() {
@@ -352,11 +354,11 @@ fn solicitation(source: IpAddr, to: IpAddr, target: IpAddr) -> Vec<u8> {
 }
 
 /// A datagram to be sent, with room for its checksum at the sixth byte.
-fn datagram<'a>(to: IpAddr, header: &'a [u8], data: &'a [u8]) -> Outgoing<'a> {
-    let source = match to {
-        IpAddr::V4(v4) if v4.is_loopback() => to,
-        IpAddr::V4(_) => v4(OWN4),
-        IpAddr::V6(_) => v6(OWN6),
+fn datagram<'a>(to: Addr, header: &'a [u8], data: &'a [u8]) -> Outgoing<'a> {
+    let source = match to.is_ipv4() {
+        true if to.is_loopback() => to,
+        true => v4(OWN4),
+        false => v6(OWN6),
     };
     Outgoing {
         source,
@@ -384,5 +386,5 @@ fn is_nothing(input: &Input) -> bool {
     matches!(input, Input::Nothing)
 }
 
-const UNSPECIFIED4: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-const UNSPECIFIED6: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+const UNSPECIFIED4: Addr = Addr::v4(Ipv4Addr::UNSPECIFIED);
+const UNSPECIFIED6: Addr = Addr::v6(Ipv6Addr::UNSPECIFIED);

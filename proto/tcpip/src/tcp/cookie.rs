@@ -97,7 +97,7 @@ pub(crate) fn carried(echo: u32) -> Carried {
 
 #[cfg(test)]
 mod tests {
-    use std::net::IpAddr;
+    use crate::addr::Addr;
 
     use fata_device::weather::Random;
 
@@ -107,8 +107,8 @@ mod tests {
 
     fn tuple(peer_port: u16) -> Tuple {
         Tuple {
-            local: IpAddr::from([10, 0, 0, 1]),
-            peer: IpAddr::from([10, 0, 0, 2]),
+            local: Addr::from([10, 0, 0, 1]),
+            peer: Addr::from([10, 0, 0, 2]),
             local_port: 80,
             peer_port,
         }

@@ -5,7 +5,7 @@
 //! connection that is over, or for none; then it may begin one. Read first: RFC 9293 section 3.10.7,
 //! RFC 5927 on which ICMP errors to believe.
 
-use core::net::IpAddr;
+use crate::addr::Addr;
 
 use super::{
     Tcp,
@@ -139,7 +139,11 @@ impl Tcp {
             Answer::Nothing => {}
             Answer::Reopen => {
                 let beyond = ended.beyond();
-                if self.listeners.find(incoming.tuple.local_addr()).is_some() {
+                if self
+                    .listeners
+                    .find(incoming.tuple.local, incoming.tuple.local_port)
+                    .is_some()
+                {
                     self.time_wait.remove(number);
                     self.index.remove(incoming.hash, Place::TimeWait(number));
                     self.begin(incoming, Some(beyond), ip, shelf, now);
@@ -174,7 +178,9 @@ impl Tcp {
         if !ip.has(incoming.tuple.local) || is_group(incoming.tuple.peer) {
             return;
         }
-        let listener = self.listeners.find(incoming.tuple.local_addr());
+        let listener = self
+            .listeners
+            .find(incoming.tuple.local, incoming.tuple.local_port);
         let flags = incoming.segment.flags;
         let (syn, ack) = (flags.has(Flags::SYN), flags.has(Flags::ACK));
         match listener {
@@ -232,7 +238,6 @@ impl Tcp {
 }
 
 /// Whether an address means several hosts, or none.
-fn is_group(address: IpAddr) -> bool {
-    let broadcast = matches!(address, IpAddr::V4(v4) if v4.is_broadcast());
-    address.is_multicast() || address.is_unspecified() || broadcast
+fn is_group(address: Addr) -> bool {
+    address.is_multicast() || address.is_unspecified() || address.is_broadcast()
 }

@@ -6,13 +6,14 @@
 //! away says nothing about another. Read first: Aumasson and Bernstein, "SipHash: a fast short-input
 //! PRF", section 2; RFC 6528 section 3 on what such a function is for.
 
-use core::net::{IpAddr, SocketAddr};
+use crate::addr::Addr;
+use core::net::SocketAddr;
 
 /// The two ends of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Tuple {
-    pub(crate) local: IpAddr,
-    pub(crate) peer: IpAddr,
+    pub(crate) local: Addr,
+    pub(crate) peer: Addr,
     pub(crate) local_port: u16,
     pub(crate) peer_port: u16,
 }
@@ -37,11 +38,11 @@ pub(crate) struct Key([u64; 2]);
 
 impl Tuple {
     pub(crate) fn local_addr(&self) -> SocketAddr {
-        SocketAddr::new(self.local, self.local_port)
+        SocketAddr::new(self.local.ip(), self.local_port)
     }
 
     pub(crate) fn peer_addr(&self) -> SocketAddr {
-        SocketAddr::new(self.peer, self.peer_port)
+        SocketAddr::new(self.peer.ip(), self.peer_port)
     }
 }
 
@@ -55,19 +56,12 @@ impl Key {
         let mut state = State::new(self);
         let ports = u64::from(tuple.local_port) << 16 | u64::from(tuple.peer_port);
         state.absorb((purpose as u64) << 32 | ports);
-        match (tuple.local, tuple.peer) {
-            (IpAddr::V4(local), IpAddr::V4(peer)) => {
-                state.absorb(u64::from(local.to_bits()) << 32 | u64::from(peer.to_bits()));
-            }
-            (local, peer) => {
-                for address in [local, peer] {
-                    let bits = match address {
-                        IpAddr::V4(v4) => v4.to_ipv6_mapped().to_bits(),
-                        IpAddr::V6(v6) => v6.to_bits(),
-                    };
-                    state.absorb((bits >> 64) as u64);
-                    state.absorb(bits as u64);
-                }
+        let ([local_high, local], [peer_high, peer]) = (tuple.local.words(), tuple.peer.words());
+        if tuple.local.is_ipv4() && tuple.peer.is_ipv4() {
+            state.absorb(local << 32 | peer & u64::from(u32::MAX));
+        } else {
+            for word in [local_high, local, peer_high, peer] {
+                state.absorb(word);
             }
         }
         if extra != 0 {
@@ -135,8 +129,8 @@ mod tests {
         let (local, peer): (SocketAddr, SocketAddr) =
             (local.parse().unwrap(), peer.parse().unwrap());
         Tuple {
-            local: local.ip(),
-            peer: peer.ip(),
+            local: local.ip().into(),
+            peer: peer.ip().into(),
             local_port: local.port(),
             peer_port: peer.port(),
         }

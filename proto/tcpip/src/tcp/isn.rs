@@ -32,7 +32,7 @@ pub(crate) fn timestamp_offset(key: &Key, tuple: &Tuple) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use std::net::IpAddr;
+    use crate::addr::Addr;
 
     use super::*;
 
@@ -40,8 +40,8 @@ mod tests {
     fn goes_up_with_time_for_the_same_ends_and_differs_for_others() {
         let key = Key::new(|| 77);
         let tuple = |peer_port| Tuple {
-            local: IpAddr::from([10, 0, 0, 1]),
-            peer: IpAddr::from([10, 0, 0, 2]),
+            local: Addr::from([10, 0, 0, 1]),
+            peer: Addr::from([10, 0, 0, 2]),
             local_port: 80,
             peer_port,
         };

@@ -6,10 +6,10 @@
 //! first: RFC 9293 section 3.9.1.1 (passive open), RFC 4987 section 2.
 
 use alloc::{collections::VecDeque, rc::Rc, vec::Vec};
-use core::{net::SocketAddr, task::Waker};
+use core::task::Waker;
 
 use super::ConnectionId;
-use crate::{config::TcpConfig, error::Error, stack::Local};
+use crate::{addr::Addr, config::TcpConfig, error::Error, stack::Local};
 
 /// Name of a listener. Given again when the listener is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,12 +80,12 @@ impl Listeners {
         Ok(ListenerId(id))
     }
 
-    /// The listener that a SYN to `address` is for.
-    pub(super) fn find(&self, address: SocketAddr) -> Option<ListenerId> {
+    /// The listener that a SYN to `port` of `address` is for.
+    pub(super) fn find(&self, address: Addr, port: u16) -> Option<ListenerId> {
         let at = self.places.iter().position(|listener| {
             listener
                 .as_ref()
-                .is_some_and(|listener| listener.local.matches(address))
+                .is_some_and(|listener| listener.local.matches(address, port))
         })?;
         Some(ListenerId(at as u16))
     }
@@ -108,6 +108,8 @@ impl Listeners {
 
 #[cfg(test)]
 mod tests {
+    use core::net::SocketAddr;
+
     use super::*;
 
     #[test]
@@ -115,18 +117,22 @@ mod tests {
         let mut listeners = Listeners::default();
         let config = Rc::new(TcpConfig::default());
         let address = |text: &str| text.parse::<SocketAddr>().unwrap();
+        let find = |listeners: &Listeners, text: &str| {
+            let to = address(text);
+            listeners.find(to.ip().into(), to.port())
+        };
         let mut add = |local: Local| listeners.add(local, Rc::clone(&config));
         let all = add(80.into()).unwrap();
         let one = add(address("10.0.0.1:81").into()).unwrap();
         let other = add(address("10.0.0.2:81").into()).unwrap();
         assert_eq!(add(address("10.0.0.1:80").into()), Err(Error::AddrInUse));
         assert_eq!(add(81.into()), Err(Error::AddrInUse));
-        assert_eq!(listeners.find(address("10.9.9.9:80")), Some(all));
-        assert_eq!(listeners.find(address("10.0.0.2:81")), Some(other));
-        assert_eq!(listeners.find(address("10.0.0.3:81")), None);
+        assert_eq!(find(&listeners, "10.9.9.9:80"), Some(all));
+        assert_eq!(find(&listeners, "10.0.0.2:81"), Some(other));
+        assert_eq!(find(&listeners, "10.0.0.3:81"), None);
         assert!(listeners.has_port(81) && !listeners.has_port(82));
         assert!(listeners.remove(one).is_some());
-        assert_eq!(listeners.find(address("10.0.0.1:81")), None);
+        assert_eq!(find(&listeners, "10.0.0.1:81"), None);
         assert_eq!(listeners.add(9.into(), config), Ok(one));
     }
 }

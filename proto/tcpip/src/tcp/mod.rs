@@ -37,7 +37,7 @@ mod time_wait;
 mod timers;
 
 use alloc::{boxed::Box, collections::VecDeque, rc::Rc, vec::Vec};
-use core::{net::IpAddr, time::Duration};
+use core::time::Duration;
 
 use self::{
     buffer::Budget,
@@ -56,6 +56,7 @@ use self::{
     timers::Timers,
 };
 use crate::{
+    addr::Addr,
     config::{CongestionControl, TcpConfig},
     error::Error,
     ip::Ip,
@@ -120,7 +121,7 @@ pub(crate) struct Tcp {
     counters: TcpCounters,
     orphans: usize,
     /// The peer that the Internet layer was told of last, and when.
-    confirmed: Option<(IpAddr, u64)>,
+    confirmed: Option<(Addr, u64)>,
     /// Most connections, and most in TIME-WAIT.
     most: usize,
     most_time_wait: usize,
@@ -357,11 +358,8 @@ fn milliseconds(duration: Duration) -> u32 {
 }
 
 /// Payload and options that fit in a packet (RFC 9293, section 3.7.1).
-fn largest_segment(mtu: u16, peer: IpAddr) -> u16 {
-    let ip = match peer {
-        IpAddr::V4(_) => 20,
-        IpAddr::V6(_) => 40,
-    };
+fn largest_segment(mtu: u16, peer: Addr) -> u16 {
+    let ip = if peer.is_ipv4() { 20 } else { 40 };
     mtu.saturating_sub(ip + HEADER_LEN as u16)
 }
 

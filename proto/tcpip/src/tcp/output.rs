@@ -6,8 +6,8 @@
 //! round ends after a while so that what arrives meanwhile is seen. When the device has no buffer,
 //! everything stays as it is until it has one.
 
+use crate::addr::Addr;
 use alloc::collections::VecDeque;
-use core::net::IpAddr;
 
 use fata_device::{NetInfo, net::SegmentKind};
 
@@ -189,10 +189,11 @@ impl Tcp {
 }
 
 /// How much a device takes at once for `peer`, and what that is called.
-fn limits(info: &NetInfo, peer: IpAddr) -> (SegmentKind, Limits) {
-    let (kind, offered, ip) = match peer {
-        IpAddr::V4(_) => (SegmentKind::Tcp4, info.offload.tcp4, 20),
-        IpAddr::V6(_) => (SegmentKind::Tcp6, info.offload.tcp6, 40),
+fn limits(info: &NetInfo, peer: Addr) -> (SegmentKind, Limits) {
+    let (kind, offered, ip) = if peer.is_ipv4() {
+        (SegmentKind::Tcp4, info.offload.tcp4, 20)
+    } else {
+        (SegmentKind::Tcp6, info.offload.tcp6, 40)
     };
     // An IP packet is at most 65535 bytes long, and a TCP header 60.
     let longest = info.max_frame.saturating_sub(ETHERNET).min(65_535);

@@ -41,7 +41,8 @@ impl Ports {
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::HashSet, net::IpAddr};
+    use crate::addr::Addr;
+    use std::collections::HashSet;
 
     use super::*;
 
@@ -50,8 +51,8 @@ mod tests {
         let key = Key::new(|| 5);
         let mut ports = Ports::default();
         let mut tuple = Tuple {
-            local: IpAddr::from([10, 0, 0, 1]),
-            peer: IpAddr::from([10, 0, 0, 2]),
+            local: Addr::from([10, 0, 0, 1]),
+            peer: Addr::from([10, 0, 0, 2]),
             local_port: 0,
             peer_port: 80,
         };
@@ -69,8 +70,8 @@ mod tests {
         let key = Key::new(|| 5);
         let start = |peer_port| {
             let mut tuple = Tuple {
-                local: IpAddr::from([10, 0, 0, 1]),
-                peer: IpAddr::from([10, 0, 0, 2]),
+                local: Addr::from([10, 0, 0, 1]),
+                peer: Addr::from([10, 0, 0, 2]),
                 local_port: 0,
                 peer_port,
             };

@@ -16,6 +16,7 @@ use super::{
     seq::Seq,
     table::Place,
 };
+use crate::addr::Addr;
 use crate::{config::TcpConfig, error::Error, ip::Ip, link::Shelf, stack::Local};
 
 impl Tcp {
@@ -64,10 +65,12 @@ impl Tcp {
         config: &TcpConfig,
         now: u64,
     ) -> Result<ConnectionId, Error> {
-        let source = local.address.or_else(|| ip.source_for(peer.ip()));
+        let to = Addr::from(peer.ip());
+        let source = local.address.map(Addr::from);
+        let source = source.or_else(|| ip.source_for(to));
         let mut tuple = Tuple {
             local: source.ok_or(Error::NetworkUnreachable)?,
-            peer: peer.ip(),
+            peer: to,
             local_port: local.port,
             peer_port: peer.port(),
         };

@@ -148,7 +148,8 @@ impl SynQueue {
 
 #[cfg(test)]
 mod tests {
-    use std::{net::IpAddr, vec::Vec};
+    use crate::addr::Addr;
+    use std::vec::Vec;
 
     use super::*;
 
@@ -157,8 +158,8 @@ mod tests {
     fn half_open(peer_port: u16) -> HalfOpen {
         HalfOpen {
             tuple: Tuple {
-                local: IpAddr::from([10, 0, 0, 1]),
-                peer: IpAddr::from([10, 0, 0, 2]),
+                local: Addr::from([10, 0, 0, 1]),
+                peer: Addr::from([10, 0, 0, 2]),
                 local_port: 80,
                 peer_port,
             },

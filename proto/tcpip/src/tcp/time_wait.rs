@@ -233,7 +233,8 @@ impl TimeWait {
 
 #[cfg(test)]
 mod tests {
-    use std::{net::IpAddr, vec::Vec};
+    use crate::addr::Addr;
+    use std::vec::Vec;
 
     use super::*;
 
@@ -241,8 +242,8 @@ mod tests {
 
     fn ended(peer_port: u16, now: u64) -> Ended {
         let tuple = Tuple {
-            local: IpAddr::from([10, 0, 0, 1]),
-            peer: IpAddr::from([10, 0, 0, 2]),
+            local: Addr::from([10, 0, 0, 1]),
+            peer: Addr::from([10, 0, 0, 2]),
             local_port: 80,
             peer_port,
         };

@@ -142,8 +142,8 @@ fn leases_an_address_with_its_router() {
     lan.world.run(lan.stack.wait_configured());
     assert_eq!(*lan.asked.borrow(), [DISCOVER, REQUEST]);
     assert_eq!(lan.names.borrow()[0], b"resolver-1");
-    assert!(lan.stack.shared().engine().ip.has(ip("10.0.0.55")));
-    let routed = lan.stack.shared().engine().ip.reaches(ip("192.0.2.1"));
+    assert!(lan.stack.shared().engine().ip.has(ip("10.0.0.55").into()));
+    let routed = lan.stack.shared().engine().ip.reaches(ip("192.0.2.1").into());
     assert!(routed, "through the router");
     assert_eq!(lan.stack.dns_servers(), [ip("10.0.0.3")]);
 }
@@ -158,7 +158,7 @@ fn waits_while_there_is_no_server() {
         lan.silent.set(false);
     };
     lan.world.run(both(lan.stack.wait_configured(), answer));
-    assert!(lan.stack.shared().engine().ip.has(ip("10.0.0.55")));
+    assert!(lan.stack.shared().engine().ip.has(ip("10.0.0.55").into()));
 }
 
 #[test]
@@ -169,15 +169,15 @@ fn renews_and_loses_the_lease() {
     lan.world.pass(Duration::from_secs(1000));
     assert!(lan.asked.borrow()[2..].iter().all(|kind| *kind == REQUEST));
     assert!(lan.asked.borrow().len() > 3, "renews");
-    assert!(lan.stack.shared().engine().ip.has(ip("10.0.0.55")));
+    assert!(lan.stack.shared().engine().ip.has(ip("10.0.0.55").into()));
     lan.silent.set(true);
     lan.world.pass(Duration::from_secs(1000));
     assert!(
-        !lan.stack.shared().engine().ip.has(ip("10.0.0.55")),
+        !lan.stack.shared().engine().ip.has(ip("10.0.0.55").into()),
         "expired"
     );
     lan.silent.set(false);
     lan.world.run(lan.stack.wait_configured());
-    assert!(lan.stack.shared().engine().ip.has(ip("10.0.0.55")));
+    assert!(lan.stack.shared().engine().ip.has(ip("10.0.0.55").into()));
     drop(socket);
 }

@@ -77,17 +77,17 @@ fn asks_and_takes_what_a_router_says() {
     );
     let shared = stack.shared();
     assert!(
-        shared.engine().ip.reaches(ip("2001:db8::1")),
+        shared.engine().ip.reaches(ip("2001:db8::1").into()),
         "through the router"
     );
 
     // An hour later neither lifetime of an hour ago is refreshed: the router's is over.
     world.pass(Duration::from_secs(3600));
-    assert!(!shared.engine().ip.reaches(ip("2001:db8::1")));
-    assert!(shared.engine().ip.has(ip("fd01::ff:fe00:2")));
+    assert!(!shared.engine().ip.reaches(ip("2001:db8::1").into()));
+    assert!(shared.engine().ip.has(ip("fd01::ff:fe00:2").into()));
     world.pass(Duration::from_secs(3700));
     assert!(
-        !shared.engine().ip.has(ip("fd01::ff:fe00:2")),
+        !shared.engine().ip.has(ip("fd01::ff:fe00:2").into()),
         "and then the prefix's"
     );
 }
@@ -103,9 +103,9 @@ fn a_router_cannot_take_an_address_away_at_once() {
     world.run(stack.wait_configured());
     put(&mut router, &advertisement(0, 0), Offload::default());
     world.pass(Duration::from_secs(3600));
-    assert!(stack.shared().engine().ip.has(ip("fd01::ff:fe00:2")));
+    assert!(stack.shared().engine().ip.has(ip("fd01::ff:fe00:2").into()));
     world.pass(Duration::from_secs(3700));
-    assert!(!stack.shared().engine().ip.has(ip("fd01::ff:fe00:2")));
+    assert!(!stack.shared().engine().ip.has(ip("fd01::ff:fe00:2").into()));
 }
 
 #[test]

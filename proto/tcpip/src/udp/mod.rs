@@ -84,7 +84,7 @@ impl State {
         let addressed = if to.ip().is_multicast() {
             self.local.port == to.port() && self.groups.contains(&to.ip())
         } else {
-            self.local.matches(to)
+            self.local.matches(to.ip().into(), to.port())
         };
         addressed && self.peer.is_none_or(|only| only == meta.peer)
     }
@@ -180,7 +180,7 @@ impl Udp {
         let local = local_of(error);
         self.sockets
             .iter()
-            .any(|(_, state)| state.local.matches(local))
+            .any(|(_, state)| state.local.matches(local.ip().into(), local.port()))
     }
 
     /// Takes in a complaint about a datagram that was sent. Only sockets with one peer learn of it:
@@ -188,14 +188,14 @@ impl Udp {
     pub(crate) fn icmp(&mut self, error: &IcmpError) {
         let [_, _, d0, d1, ..] = error.header;
         let local = local_of(error);
-        let peer = SocketAddr::new(error.destination, u16::from_be_bytes([d0, d1]));
+        let peer = SocketAddr::new(error.destination.ip(), u16::from_be_bytes([d0, d1]));
         let reason = match error.kind {
             IcmpErrorKind::PortUnreachable => Error::ConnectionRefused,
             IcmpErrorKind::HostUnreachable | IcmpErrorKind::Prohibited => Error::HostUnreachable,
             IcmpErrorKind::TooBig(_) => return,
         };
         for (_, state) in &mut self.sockets {
-            if state.local.matches(local) && state.peer == Some(peer) {
+            if state.local.matches(local.ip().into(), local.port()) && state.peer == Some(peer) {
                 state.error = Some(reason);
                 state.wake();
             }
@@ -206,7 +206,7 @@ impl Udp {
 /// Our end of the datagram that an ICMP message quotes.
 fn local_of(error: &IcmpError) -> SocketAddr {
     let [s0, s1, ..] = error.header;
-    SocketAddr::new(error.source, u16::from_be_bytes([s0, s1]))
+    SocketAddr::new(error.source.ip(), u16::from_be_bytes([s0, s1]))
 }
 
 /// Queues the datagrams of `size` bytes that `payload` holds: one, or those that the device put
@@ -237,8 +237,8 @@ fn parse<'a>(packet: &'a [u8], arrived: &Arrived) -> Option<(Meta, &'a [u8])> {
         None => usize::from(u16::from_be_bytes([l0, l1])),
     };
     let meta = Meta {
-        peer: SocketAddr::new(arrived.source, u16::from_be_bytes([s0, s1])),
-        local: SocketAddr::new(arrived.destination, u16::from_be_bytes([d0, d1])),
+        peer: SocketAddr::new(arrived.source.ip(), u16::from_be_bytes([s0, s1])),
+        local: SocketAddr::new(arrived.destination.ip(), u16::from_be_bytes([d0, d1])),
     };
     Some((meta, packet.get(HEADER..len)?))
 }

@@ -13,6 +13,7 @@ use fata_device::net::SegmentKind;
 
 use super::{HEADER, Meta, Queue, SocketId, State, header};
 use crate::{
+    addr::Addr,
     config::UdpConfig,
     error::Error,
     ip::{Ecn, Outgoing, SendError},
@@ -130,7 +131,7 @@ impl UdpSocket {
             return Err(Error::NotConnected);
         };
         if !state.groups.contains(&group) {
-            if !engine.ip.join(group, self.shared.now()) {
+            if !engine.ip.join(group.into(), self.shared.now()) {
                 return Err(Error::OutOfMemory);
             }
             state.groups.push(group);
@@ -147,7 +148,7 @@ impl UdpSocket {
             && let Some(index) = state.groups.iter().position(|other| *other == group)
         {
             state.groups.swap_remove(index);
-            engine.ip.leave(group, self.shared.now());
+            engine.ip.leave(group.into(), self.shared.now());
             self.shared.kick();
         }
     }
@@ -350,16 +351,17 @@ impl UdpSocket {
         bytes: &[u8],
         meta: Meta,
     ) -> Poll<Result<(), Error>> {
-        if !self.shared.engine().ip.has(meta.local.ip()) {
+        let from = meta.local.ip().into();
+        if !self.shared.engine().ip.has(from) {
             return Poll::Ready(Err(Error::AddrNotAvailable));
         }
-        self.poll_send_cut(cx, bytes, Some(meta.local.ip()), meta.peer, bytes.len())
+        self.poll_send_cut(cx, bytes, Some(from), meta.peer, bytes.len())
     }
 
     /// The address that `peer` spoke to, if it was heard last.
-    fn answering(&self, peer: SocketAddr) -> Option<IpAddr> {
+    fn answering(&self, peer: SocketAddr) -> Option<Addr> {
         let heard = self.heard.get().filter(|meta| meta.peer == peer)?;
-        Some(heard.local.ip())
+        Some(heard.local.ip().into())
     }
 
     /// How many of `left` bytes the device takes at once.
@@ -378,7 +380,7 @@ impl UdpSocket {
         &self,
         cx: &mut Context<'_>,
         bytes: &[u8],
-        from: Option<IpAddr>,
+        from: Option<Addr>,
         peer: SocketAddr,
         size: usize,
     ) -> Poll<Result<(), Error>> {
@@ -388,17 +390,18 @@ impl UdpSocket {
         let mut engine = self.shared.engine();
         let engine = &mut *engine;
         engine.check_peer(peer)?;
+        let to = Addr::from(peer.ip());
         let from = from
             .filter(|address| engine.ip.has(*address))
-            .or(self.local.address)
-            .or_else(|| engine.ip.source_for(peer.ip()))
+            .or(self.local.address.map(Addr::from))
+            .or_else(|| engine.ip.source_for(to))
             .ok_or(Error::NetworkUnreachable)?;
         let packet = Outgoing {
             source: from,
-            destination: peer.ip(),
+            destination: to,
             protocol: protocol::UDP,
             ecn: Ecn::NotCapable,
-            hop_limit: match peer.ip().is_multicast() {
+            hop_limit: match to.is_multicast() {
                 true => self.multicast_hops.get(),
                 false => HOP_LIMIT,
             },
@@ -466,7 +469,7 @@ impl Drop for UdpSocket {
         let mut engine = self.shared.engine();
         let state = engine.udp.remove(self.id);
         for group in state.into_iter().flat_map(|state| state.groups) {
-            engine.ip.leave(group, self.shared.now());
+            engine.ip.leave(group.into(), self.shared.now());
             self.shared.kick();
         }
     }

@@ -17,8 +17,8 @@ const CLAIM: News = News {
     creates: true,
 };
 
-fn host(number: u32) -> IpAddr {
-    IpAddr::from((0x0a00_0000 + number).to_be_bytes())
+fn host(number: u32) -> Addr {
+    Addr::from((0x0a00_0000 + number).to_be_bytes())
 }
 
 fn asks(cache: &mut Neighbors, now: u64) -> Option<Option<[u8; 6]>> {
@@ -147,5 +147,5 @@ fn floods_are_bounded() {
         cache.resolve(host(1), 20_000),
         Known::At(MAC, REACHABLE_TIME)
     );
-    assert!(cache.entries.is_sorted_by_key(|entry| entry.address));
+    assert!(cache.entries.is_sorted_by_key(|entry| entry.address.bits128()));
 }

@@ -16,7 +16,7 @@ fn frame(v6: bool, piece: &[u8]) -> (Vec<u8>, Header) {
     let (source, destination) = if v6 {
         ("fd00::9".parse().unwrap(), "fd00::2".parse().unwrap())
     } else {
-        (IpAddr::from(SOURCE), IpAddr::from([10, 0, 0, 2]))
+        (Addr::from(SOURCE), Addr::from([10, 0, 0, 2]))
     };
     let header = Header {
         source,

@@ -10,7 +10,7 @@ fn router() -> Ipv6Addr {
     "fe80::1".parse().unwrap()
 }
 
-fn address(text: &str) -> IpAddr {
+fn address(text: &str) -> Addr {
     text.parse().unwrap()
 }
 

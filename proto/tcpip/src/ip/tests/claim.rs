@@ -11,11 +11,8 @@ fn addresses_are_asked_for_at_the_beginning() {
     let sent = host.sent();
     let probe = arp(1, OWN_MAC, [0; 4], [0; 6], OWN4, [0xff; 6]);
     assert!(sent.contains(&probe));
-    let question = |address| {
-        let group = super::super::group::solicited_node(match address {
-            IpAddr::V6(v6) => v6,
-            IpAddr::V4(_) => panic!(),
-        });
+    let question = |address: Addr| {
+        let group = super::super::group::solicited_node(address.as_v6().unwrap());
         let mut frame = solicitation(UNSPECIFIED6, group.into(), address);
         frame[6..12].copy_from_slice(&OWN_MAC);
         frame

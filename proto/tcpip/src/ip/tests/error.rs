@@ -130,7 +130,7 @@ fn about(packet: &[u8], kind: u8, code: u8, word: u32) -> Vec<u8> {
     }
 }
 
-fn error(input: Input) -> (IcmpErrorKind, IpAddr) {
+fn error(input: Input) -> (IcmpErrorKind, Addr) {
     match input {
         Input::Error(error) => {
             assert_eq!(error.header[..4], UDP_HEADER[..4]);

@@ -4,14 +4,14 @@
 use super::*;
 
 /// A report by MLD version 2 on one group (RFC 3810, section 5.2).
-fn report_v2(kind: u8, group: IpAddr) -> Vec<u8> {
+fn report_v2(kind: u8, group: Addr) -> Vec<u8> {
     let mut message = vec![143, 0, 0, 0, 0, 0, 0, 1, kind, 0, 0, 0];
     message.extend(octets(group));
     mld(own_local(), v6("ff02::16"), &message)
 }
 
 /// A message behind a router alert, as it leaves us.
-fn mld(source: IpAddr, to: IpAddr, message: &[u8]) -> Vec<u8> {
+fn mld(source: Addr, to: Addr, message: &[u8]) -> Vec<u8> {
     let mut payload = vec![58, 0, 5, 2, 0, 0, 1, 0];
     payload.extend(sealed(source, to, 58, 2, message));
     let mac = super::super::group::ethernet(to);

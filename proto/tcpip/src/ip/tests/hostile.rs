@@ -29,7 +29,7 @@ fn seeds() -> Vec<Vec<u8>> {
     advertised.extend(octets(v6("2001:db8::53")));
     let mut query = vec![130, 0, 0, 0, 0x93, 0xe8, 0, 0];
     query.extend([0; 20]);
-    let quoted = |prefix: [u8; 8], own: IpAddr, peer: IpAddr| {
+    let quoted = |prefix: [u8; 8], own: Addr, peer: Addr| {
         [&prefix[..], &udp(own, peer, b"abc")[14..]].concat()
     };
     let piece = [17, 0, 0, 1, 0, 0, 0, 9, 1, 2, 3, 4, 5, 6, 7, 8];

@@ -122,14 +122,14 @@ fn strange_sources_and_destinations_are_dropped() {
         let source = source.parse().unwrap();
         assert!(
             is_nothing(&host.receive(&udp(source, own, b""))),
-            "{source}"
+            "{source:?}"
         );
     }
     assert_eq!(host.ip.counters().martian, sources.len() as u64);
     for source in ["::", "::1", "ff02::1", "fd00::2", "::ffff:10.0.0.9"] {
         assert!(
             is_nothing(&host.receive(&udp(v6(source), v6(OWN6), b""))),
-            "{source}"
+            "{source:?}"
         );
     }
     for destination in ["10.0.0.3", "127.0.0.1", "192.0.2.1", "224.0.0.251"] {

@@ -63,7 +63,7 @@ fn an_advertisement_configures() {
     host.receive(&router_advertisement("fe80::1", 1800));
     let own = v6("2001:db8::ff:fe00:2");
     assert!(host.ip.has(own));
-    assert_eq!(host.ip.dns_servers(), [v6("2001:db8::53")]);
+    assert_eq!(host.ip.dns_servers(), [v6("2001:db8::53").ip()]);
     let far = v6("2001:db8:ffff::1");
     assert_eq!(host.ip.source_for(far), Some(own));
     assert_eq!(host.ip.mtu(far), 1400);
@@ -120,7 +120,7 @@ fn a_silent_router_is_replaced() {
     let mut packet = datagram(far, &header, b"");
     packet.source = v6("2001:db8::ff:fe00:2");
     let first = |host: &Host| host.ip.addresses().gateways6.clone();
-    let routers: Vec<Ipv6Addr> = ["fe80::1", "fe80::3"]
+    let routers: Vec<Addr> = ["fe80::1", "fe80::3"]
         .map(|text| text.parse().unwrap())
         .into();
     assert_eq!(first(&host), routers);

@@ -8,7 +8,7 @@ use super::*;
 const UDP_HEADER: [u8; 8] = [0, 53, 0x30, 0x39, 0, 11, 0, 0];
 
 /// The frame that a datagram with `abc` becomes.
-fn expected(to: IpAddr, mac: [u8; 6]) -> Vec<u8> {
+fn expected(to: Addr, mac: [u8; 6]) -> Vec<u8> {
     let own = if to.is_ipv4() { v4(OWN4) } else { v6(OWN6) };
     let bytes = [&UDP_HEADER[..], b"abc"].concat();
     let mut frame = frame(own, to, 17, &sealed(own, to, 17, 6, &bytes));
@@ -41,12 +41,11 @@ fn headers_are_put_before_the_payload() {
         (packet.ecn, packet.hop_limit, packet.dont_fragment) = (Ecn::Capable, 1, true);
         host.send(&packet).unwrap();
         let sent = host.sent();
-        let (traffic, hops) = match to {
-            IpAddr::V4(_) => {
-                assert_eq!(sent[0][18..22], [0, 0, 0x40, 0]);
-                (sent[0][15], sent[0][22])
-            }
-            IpAddr::V6(_) => (sent[0][14] << 4 | sent[0][15] >> 4, sent[0][21]),
+        let (traffic, hops) = if to.is_ipv4() {
+            assert_eq!(sent[0][18..22], [0, 0, 0x40, 0]);
+            (sent[0][15], sent[0][22])
+        } else {
+            (sent[0][14] << 4 | sent[0][15] >> 4, sent[0][21])
         };
         assert_eq!((traffic, hops), (2, 1));
     }
