@@ -6,8 +6,9 @@
 //! the better of the two. If there is neither, an image must not pretend: it stops.
 
 use chacha20::{
-    ChaCha12Rng,
-    rand_core::{Rng, SeedableRng},
+    ChaChaCore, R12,
+    rand_core::{SeedableRng, block::Generator as _},
+    variants::Legacy,
 };
 use fata_abi::platform;
 
@@ -17,8 +18,53 @@ use crate::{arch, panic::fatal, single::Single};
 /// from the generator's state.
 const RESEED_AFTER: usize = 1 << 20;
 
+/// Words that the cipher makes at once, and their bytes.
+const WORDS: usize = 64;
+const BLOCK: usize = 4 * WORDS;
+
+/// What the cipher makes of a key. `ChaCha12Rng`, which is the same, drags in more code for what
+/// cannot happen than the cipher has.
+struct Stream {
+    core: ChaChaCore<R12, Legacy>,
+    block: [u8; BLOCK],
+    /// Bytes of the block that were given out.
+    used: usize,
+}
+
+impl Stream {
+    fn new(key: [u8; 32]) -> Self {
+        Self {
+            core: ChaChaCore::from_seed(key),
+            block: [0; BLOCK],
+            used: BLOCK,
+        }
+    }
+
+    #[inline(never)]
+    fn fill(&mut self, mut bytes: &mut [u8]) {
+        while !bytes.is_empty() {
+            if self.used >= BLOCK {
+                let mut words = [0; WORDS];
+                self.core.generate(&mut words);
+                for (place, word) in self.block.as_chunks_mut().0.iter_mut().zip(words) {
+                    *place = word.to_le_bytes();
+                }
+                self.used = 0;
+            }
+            let fresh = self.block.get(self.used..).unwrap_or_default();
+            let len = fresh.len().min(bytes.len());
+            let (now, later) = bytes.split_at_mut(len);
+            for (place, byte) in now.iter_mut().zip(fresh) {
+                *place = *byte;
+            }
+            self.used += len;
+            bytes = later;
+        }
+    }
+}
+
 struct Generator {
-    rng: Option<ChaCha12Rng>,
+    rng: Option<Stream>,
     /// Bytes left until the next seeding.
     left: usize,
 }
@@ -35,7 +81,7 @@ pub fn fill(bytes: &mut [u8]) {
         }
         g.left = g.left.saturating_sub(bytes.len());
         if let Some(rng) = &mut g.rng {
-            rng.fill_bytes(bytes);
+            rng.fill(bytes);
         }
     });
 }
@@ -62,7 +108,7 @@ impl Generator {
         let count = platform::entropy(given).min(given.len());
         let old = self.rng.as_mut().map(|rng| {
             let mut key = [0; 32];
-            rng.fill_bytes(&mut key);
+            rng.fill(&mut key);
             key
         });
         let Some(key) = combine(&given[..count], hardware(), old) else {
@@ -71,7 +117,7 @@ impl Generator {
                  fata-spt, or a CPU with RDRAND",
             );
         };
-        self.rng = Some(ChaCha12Rng::from_seed(key));
+        self.rng = Some(Stream::new(key));
         self.left = RESEED_AFTER;
     }
 }
@@ -89,7 +135,7 @@ fn combine(given: &[u8], hardware: Option<[u8; 32]>, old: Option<[u8; 32]>) -> O
     for source in [old, hardware].into_iter().flatten() {
         // A step of the cipher between two sources keeps the second, if it is hostile and knows
         // the first, from cancelling it out.
-        ChaCha12Rng::from_seed(key).fill_bytes(&mut key);
+        Stream::new(key).fill(&mut key);
         mix(&mut key, &source);
     }
     Some(key)
@@ -133,6 +179,19 @@ mod tests {
         assert_ne!(key(9, 2, 3), reference);
         assert_ne!(key(1, 9, 3), reference);
         assert_ne!(key(1, 2, 9), reference);
+    }
+
+    #[test]
+    fn is_the_cipher() {
+        use chacha20::{ChaCha12Rng, rand_core::Rng};
+        let (mut ours, mut theirs) = (Stream::new([7; 32]), ChaCha12Rng::from_seed([7; 32]));
+        // In words, as theirs gives no part of one.
+        for words in [1, 2, 63, 64, 65, 1, 300] {
+            let (mut a, mut b) = (alloc::vec![0; 4 * words], alloc::vec![0; 4 * words]);
+            ours.fill(&mut a);
+            theirs.fill_bytes(&mut b);
+            assert_eq!(a, b);
+        }
     }
 
     #[test]

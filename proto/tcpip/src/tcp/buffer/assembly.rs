@@ -133,15 +133,14 @@ impl Assembly {
         let first = self
             .ranges
             .partition_point(|(range, _)| range.end.before(new.start));
-        let mut last = first;
-        while let Some((range, _)) = self.ranges.get(last)
+        while let Some((range, _)) = self.ranges.get(first)
             && !range.start.after(new.end)
         {
             new.start = new.start.min(range.start);
             new.end = new.end.max(range.end);
-            last += 1;
+            self.ranges.remove(first);
         }
-        self.ranges.splice(first..last, [(new, self.arrivals)]);
+        self.ranges.insert(first, (new, self.arrivals));
     }
 
     /// Takes the first chunk if it begins at `seq`.
