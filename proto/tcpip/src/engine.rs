@@ -51,6 +51,7 @@ pub(crate) struct Engine {
 
 impl Engine {
     /// A stack that has done nothing yet.
+    #[inline(never)]
     pub(crate) fn new(
         info: &NetInfo,
         config: Config,

@@ -28,10 +28,17 @@ use crate::{
 #[derive(Clone)]
 pub struct Stack(Rc<Shared>);
 
+/// What lasts until the program ends: the driver never does, so that code to drop a stack would lie
+/// in images for nothing. Tests and fuzzers have many stacks, one after the other.
+#[cfg(not(any(test, fuzzing)))]
+type Lasting<T> = core::mem::ManuallyDrop<T>;
+#[cfg(any(test, fuzzing))]
+type Lasting<T> = alloc::boxed::Box<T>;
+
 /// What the driver task, the sockets and the handles share. None of the cells stays borrowed while
 /// code of the program runs.
 pub(crate) struct Shared {
-    engine: RefCell<Engine>,
+    engine: Lasting<RefCell<Engine>>,
     link: Rc<RefCell<dyn Link>>,
     pub(crate) shelf: Rc<dyn Shelf>,
     pub(crate) responders: Responders,
@@ -136,7 +143,7 @@ impl Stack {
         let port = Rc::new(RefCell::new(port));
         let engine = Engine::new(&info, config, Rc::clone(&shelf), random, (clock.recent)());
         let shared = Rc::new(Shared {
-            engine: RefCell::new(engine),
+            engine: Lasting::new(RefCell::new(engine)),
             link: port.clone(),
             shelf,
             responders: Responders::new(random() as u16),

@@ -54,6 +54,7 @@ pub(crate) struct Ip {
 
 impl Ip {
     /// The layer of a device; its first messages are due at once.
+    #[inline(never)]
     pub(crate) fn new(info: &NetInfo, config: &Config, random: fn() -> u64, now: u64) -> Self {
         let ipv6 = if info.mtu < FLOOR6 {
             Ipv6::Off

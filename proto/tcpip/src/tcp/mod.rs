@@ -129,6 +129,7 @@ pub(crate) struct Tcp {
 
 impl Tcp {
     /// No connections; `memory` bytes for the buffers of all.
+    #[inline(never)]
     pub(crate) fn new(memory: usize, random: fn() -> u64, now: u64) -> Self {
         Self {
             key: Key::new(random),

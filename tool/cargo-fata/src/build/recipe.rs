@@ -92,7 +92,7 @@ fn level(optimize: Optimize) -> &'static str {
 }
 
 /// What makes an image smaller than the profile alone does, by 10 %.
-const SMALLER: [&str; 4] = [
+const SMALLER: [&str; 8] = [
     // Functions of the same code become one; a backtrace may name the twin.
     "-Clink-arg=--icf=all",
     // Calls what several functions repeat. Only straight code moves, never a call, so that
@@ -100,7 +100,11 @@ const SMALLER: [&str; 4] = [
     "-Cllvm-args=-enable-machine-outliner=always",
     // Level `z` copies nearly nothing into its callers. Much of Rust's code is smaller in its place
     // than as a call: this is the number that gives the smallest `dns`.
-    "-Cllvm-args=-inline-threshold=40",
+    "-Cllvm-args=-inline-threshold=20",
+    "-Cllvm-args=-inline-max-stacksize=250",
+    "-Cllvm-args=-machine-outliner-reruns=2",
+    "-Cllvm-args=-split-spill-mode=size",
+    "-Cllvm-args=-tail-merge-size=2",
     // A table has eight bytes for each of its targets, which is more than a few comparisons take.
     "-Cllvm-args=-min-jump-table-entries=16",
 ];
