@@ -7,7 +7,7 @@
 use alloc::{rc::Rc, vec::Vec};
 use core::{
     future::poll_fn,
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::IpAddr,
     task::{Context, Poll, Waker},
 };
 
@@ -19,7 +19,7 @@ use crate::{
     ip::{Arrived, Ecn, Outgoing, SendError},
     packet::ETHERNET,
     stack::{Shared, Stack},
-    udp::{Meta, Queue},
+    udp::{End, Ends, Meta, Queue},
 };
 
 /// Most bytes of packets that a socket holds unread.
@@ -76,12 +76,12 @@ impl Raw {
             .get(12..)
             .and_then(<[u8]>::first_chunk)
             .map(|kind| u16::from_be_bytes(*kind));
-        let nobody = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
-        let meta = Meta {
+        let nobody = End::new(Addr::UNSPECIFIED4, [0, 0]);
+        let ends = Ends {
             peer: nobody,
             local: nobody,
         };
-        self.deliver(frame, meta, |kind| match kind {
+        self.deliver(frame, ends, |kind| match kind {
             Kind::Ethernet(wanted) => wanted.is_none() || wanted == found,
             Kind::Ip(_) => false,
         });
@@ -89,19 +89,19 @@ impl Raw {
 
     /// Copies the payload of an IP packet to who wants it; says whether anybody did.
     pub(crate) fn receive_packet(&mut self, packet: &[u8], arrived: &Arrived) -> bool {
-        let meta = Meta {
-            peer: SocketAddr::new(arrived.source.ip(), 0),
-            local: SocketAddr::new(arrived.destination.ip(), 0),
+        let ends = Ends {
+            peer: End::new(arrived.source, [0, 0]),
+            local: End::new(arrived.destination, [0, 0]),
         };
-        self.deliver(packet, meta, |kind| kind == Kind::Ip(arrived.protocol))
+        self.deliver(packet, ends, |kind| kind == Kind::Ip(arrived.protocol))
     }
 
-    fn deliver(&mut self, bytes: &[u8], meta: Meta, wants: impl Fn(Kind) -> bool) -> bool {
+    fn deliver(&mut self, bytes: &[u8], ends: Ends, wants: impl Fn(Kind) -> bool) -> bool {
         let mut delivered = false;
         for (_, state) in &mut self.sockets {
             if wants(state.kind) {
                 delivered = true;
-                state.queue.push(bytes, meta);
+                state.queue.push(bytes, ends);
                 if let Some(reader) = state.reader.take() {
                     reader.wake();
                 }

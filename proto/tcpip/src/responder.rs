@@ -13,7 +13,7 @@
 use alloc::{boxed::Box, rc::Rc, vec::Vec};
 use core::{
     cell::{Cell, RefCell},
-    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::{Ipv4Addr, Ipv6Addr},
 };
 
 use crate::{
@@ -23,7 +23,7 @@ use crate::{
     engine::Engine,
     packet::{ETHERNET, IPV4, IPV6, UDP, ether, protocol},
     stack::Local,
-    udp::{Meta, socket::UdpSocket},
+    udp::{End, Ends, Meta, socket::UdpSocket},
 };
 
 /// Hop limit of answers.
@@ -125,37 +125,38 @@ impl Responders {
         let Some(question) = Question::parse(frame) else {
             return Outcome::Other;
         };
-        let Some(entry) = self.find(question.local, question.meta.local.port()) else {
+        let Some(entry) = self.find(question.ends.local) else {
             return Outcome::Other;
         };
         let answerable = {
             // Not borrowed while the handler runs, which may use sockets.
             let engine = engine.borrow();
             let addresses = engine.ip.addresses();
-            addresses.has(question.local) && is_answerable(addresses, question.peer)
+            addresses.has(question.ends.local.address)
+                && is_answerable(addresses, question.ends.peer.address)
         };
         if !answerable {
             return Outcome::Other;
         }
-        if !question.is_intact(frame, verify) || question.meta.peer.port() == 0 {
+        if !question.is_intact(frame, verify) || question.ends.peer.port == 0 {
             return Outcome::Drop;
         }
         let Some((headers, room)) = reply.split_at_mut_checked(question.payload_at) else {
             return Outcome::Drop;
         };
         let query = &frame[question.payload_at..question.end];
-        let Some(len) = entry.answer(query, question.meta, room) else {
+        let Some(len) = entry.answer(query, question.ends.meta(), room) else {
             return Outcome::Drop;
         };
         self.write_headers(&question, frame, headers, &room[..len]);
         Outcome::Reply(question.payload_at + len)
     }
 
-    /// The responder for datagrams to `port` of `local`.
-    fn find(&self, local: Addr, port: u16) -> Option<Rc<Entry>> {
+    /// The responder for datagrams to `local`.
+    fn find(&self, local: End) -> Option<Rc<Entry>> {
         let entries = self.entries.borrow();
         let mut all = entries.iter();
-        let entry = all.find(|entry| entry.local.matches(local, port))?;
+        let entry = all.find(|entry| entry.local.matches(local.address, local.port))?;
         Some(Rc::clone(entry))
     }
 
@@ -227,10 +228,7 @@ fn is_answerable(addresses: &AddressTable, peer: Addr) -> bool {
 
 /// A UDP datagram in the usual form, with all lengths checked against the frame.
 struct Question {
-    meta: Meta,
-    /// Of `meta`.
-    peer: Addr,
-    local: Addr,
+    ends: Ends,
     /// Where the payload begins and ends in the frame.
     payload_at: usize,
     end: usize,
@@ -295,12 +293,10 @@ impl Question {
             return None;
         }
         Some(Self {
-            meta: Meta {
-                peer: SocketAddr::new(peer.ip(), u16::from_be_bytes([udp[0], udp[1]])),
-                local: SocketAddr::new(local.ip(), u16::from_be_bytes([udp[2], udp[3]])),
+            ends: Ends {
+                peer: End::new(peer, [udp[0], udp[1]]),
+                local: End::new(local, [udp[2], udp[3]]),
             },
-            peer,
-            local,
             payload_at: udp_at + UDP,
             end: udp_at + len,
         })

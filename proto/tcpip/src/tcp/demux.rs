@@ -197,7 +197,7 @@ impl Tcp {
             && self.limiter.allows(now)
         {
             self.counters.resets_out += 1;
-            self.outbox.push(&incoming.tuple, &reset);
+            self.outbox.push(&incoming.tuple, &reset.into());
         }
     }
 

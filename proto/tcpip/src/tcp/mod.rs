@@ -205,14 +205,14 @@ impl Tcp {
         let Some(entry) = self.connections.get_mut(number) else {
             return;
         };
-        let (over, segment) = match &verdict {
+        let (over, reset) = match &verdict {
             Verdict::Nothing => (false, None),
-            Verdict::Reply(segment) => (false, Some(segment)),
-            Verdict::Reset(segment) => (true, Some(segment)),
+            Verdict::Reply(reset) => (false, Some(*reset)),
+            Verdict::Reset(reset) => (true, Some(*reset)),
             Verdict::Closed | Verdict::TimeWait(_) => (true, None),
         };
-        if let Some(segment) = segment {
-            self.outbox.push(&entry.tuple, segment);
+        if let Some(reset) = reset {
+            self.outbox.push(&entry.tuple, &reset.into());
         }
         if !over {
             return self.touch(number);

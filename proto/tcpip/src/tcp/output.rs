@@ -7,7 +7,7 @@
 //! everything stays as it is until it has one.
 
 use crate::addr::Addr;
-use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 
 use fata_device::{NetInfo, net::SegmentKind};
 
@@ -21,6 +21,7 @@ use super::{
     table::Place,
 };
 use crate::{
+    engine::earlier,
     ip::{Ip, Outgoing, SendError},
     link::{Link, Shelf},
     packet::{ETHERNET, protocol},
@@ -36,7 +37,7 @@ const OUTBOX: usize = 512;
 
 /// Segments of no connection that wait to be sent. What does not fit is lost.
 #[derive(Default)]
-pub(super) struct Outbox(VecDeque<(Tuple, Segment)>);
+pub(super) struct Outbox(Vec<(Tuple, Segment)>);
 
 /// How a turn ended.
 enum Turn {
@@ -48,19 +49,18 @@ enum Turn {
 impl Outbox {
     pub(super) fn push(&mut self, tuple: &Tuple, segment: &Segment) {
         if self.0.len() < OUTBOX {
-            self.0.push_back((*tuple, *segment));
+            self.0.push((*tuple, *segment));
         }
     }
 
     /// Sends all; says whether there were buffers enough.
     fn flush(&mut self, ip: &mut Ip, link: &mut dyn Link, now: u64) -> bool {
-        while let Some((tuple, segment)) = self.0.front() {
-            if reply::send(ip, link, tuple, segment, now) == Err(SendError::NoBuffer) {
-                return false;
-            }
-            self.0.pop_front();
-        }
-        true
+        let waiting = self.0.iter().position(|(tuple, segment)| {
+            reply::send(ip, link, tuple, segment, now) == Err(SendError::NoBuffer)
+        });
+        let sent = waiting.unwrap_or(self.0.len());
+        self.0.drain(..sent);
+        waiting.is_none()
     }
 }
 

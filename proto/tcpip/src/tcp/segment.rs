@@ -31,6 +31,30 @@ impl Flags {
     }
 }
 
+/// What a reset says: a segment with nothing else in it, small enough to be handed around.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Reset {
+    pub(crate) source_port: u16,
+    pub(crate) destination_port: u16,
+    pub(crate) seq: Seq,
+    /// As in [`Segment`].
+    pub(crate) ack: Seq,
+    pub(crate) flags: Flags,
+}
+
+impl From<Reset> for Segment {
+    fn from(reset: Reset) -> Self {
+        Self {
+            source_port: reset.source_port,
+            destination_port: reset.destination_port,
+            seq: reset.seq,
+            ack: reset.ack,
+            flags: reset.flags,
+            ..Self::default()
+        }
+    }
+}
+
 /// A segment without its payload.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Segment {
@@ -90,15 +114,16 @@ impl Segment {
 
     /// The reset that answers this segment, with `len` bytes of payload, where there is no
     /// connection (RFC 9293, section 3.10.7.1). `None` if it is a reset itself.
-    pub(crate) fn refuse(&self, len: usize) -> Option<Self> {
+    pub(crate) fn refuse(&self, len: usize) -> Option<Reset> {
         if self.flags.has(Flags::RST) {
             return None;
         }
-        let mut reset = Self {
+        let mut reset = Reset {
             source_port: self.destination_port,
             destination_port: self.source_port,
+            seq: Seq::default(),
+            ack: Seq::default(),
             flags: Flags::RST,
-            ..Self::default()
         };
         if self.flags.has(Flags::ACK) {
             reset.seq = self.ack;

@@ -143,7 +143,12 @@ fn leases_an_address_with_its_router() {
     assert_eq!(*lan.asked.borrow(), [DISCOVER, REQUEST]);
     assert_eq!(lan.names.borrow()[0], b"resolver-1");
     assert!(lan.stack.shared().engine().ip.has(ip("10.0.0.55").into()));
-    let routed = lan.stack.shared().engine().ip.reaches(ip("192.0.2.1").into());
+    let routed = lan
+        .stack
+        .shared()
+        .engine()
+        .ip
+        .reaches(ip("192.0.2.1").into());
     assert!(routed, "through the router");
     assert_eq!(lan.stack.dns_servers(), [ip("10.0.0.3")]);
 }

@@ -11,6 +11,7 @@ use core::{
 };
 
 use crate::{
+    addr::Addr,
     error::Error,
     ip::{Arrived, IcmpError, IcmpErrorKind},
     stack::Local,
@@ -27,6 +28,51 @@ pub struct Meta {
     pub peer: SocketAddr,
     /// This side.
     pub local: SocketAddr,
+}
+
+/// One side of a datagram, as the stack keeps it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct End {
+    pub(crate) address: Addr,
+    pub(crate) port: u16,
+}
+
+/// [`Meta`], as the stack keeps it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Ends {
+    pub(crate) peer: End,
+    pub(crate) local: End,
+}
+
+impl End {
+    pub(crate) const fn new(address: Addr, port: [u8; 2]) -> Self {
+        let port = u16::from_be_bytes(port);
+        Self { address, port }
+    }
+
+    #[inline(never)]
+    fn socket(self) -> SocketAddr {
+        SocketAddr::new(self.address.ip(), self.port)
+    }
+}
+
+impl From<SocketAddr> for End {
+    fn from(socket: SocketAddr) -> Self {
+        Self {
+            address: socket.ip().into(),
+            port: socket.port(),
+        }
+    }
+}
+
+impl Ends {
+    /// As programs see it.
+    pub(crate) fn meta(self) -> Meta {
+        Meta {
+            peer: self.peer.socket(),
+            local: self.local.socket(),
+        }
+    }
 }
 
 /// What happened, by counter.
@@ -60,8 +106,8 @@ pub(crate) struct SocketId(u32);
 pub(crate) struct State {
     pub(crate) local: Local,
     /// The only peer, if there is one.
-    pub(crate) peer: Option<SocketAddr>,
-    pub(crate) groups: Vec<core::net::IpAddr>,
+    pub(crate) peer: Option<End>,
+    pub(crate) groups: Vec<Addr>,
     pub(crate) queue: Queue,
     /// What an ICMP message said about something that was sent to the only peer.
     error: Option<Error>,
@@ -79,14 +125,14 @@ pub(crate) enum Delivery {
 
 impl State {
     /// Whether a datagram of `peer` to `local` is for this socket.
-    fn wants(&self, meta: &Meta) -> bool {
-        let to = meta.local;
-        let addressed = if to.ip().is_multicast() {
-            self.local.port == to.port() && self.groups.contains(&to.ip())
+    fn wants(&self, ends: &Ends) -> bool {
+        let to = ends.local;
+        let addressed = if to.address.is_multicast() {
+            self.local.port == to.port && self.groups.contains(&to.address)
         } else {
-            self.local.matches(to.ip().into(), to.port())
+            self.local.matches(to.address, to.port)
         };
-        addressed && self.peer.is_none_or(|only| only == meta.peer)
+        addressed && self.peer.is_none_or(|only| only == ends.peer)
     }
 
     /// Wakes `cx` at the next datagram or error.
@@ -148,22 +194,22 @@ impl Udp {
 
     /// Takes in a UDP packet whose checksum is right.
     pub(crate) fn receive(&mut self, packet: &[u8], arrived: &Arrived) -> Delivery {
-        let Some((meta, payload)) = parse(packet, arrived) else {
+        let Some((ends, payload)) = parse(packet, arrived) else {
             self.counters.malformed += 1;
             return Delivery::Done;
         };
         // A connected socket goes before one that hears everybody (which then is on another
         // address, or there could not be both).
-        let to_many = meta.local.ip().is_multicast();
+        let to_many = ends.local.address.is_multicast();
         let mut delivery = Delivery::Unwanted;
         for (_, state) in &mut self.sockets {
-            if state.wants(&meta) {
+            if state.wants(&ends) {
                 delivery = Delivery::Done;
                 let size = arrived
                     .segment_size
                     .map_or(payload.len(), usize::from)
                     .max(1);
-                deliver(state, &mut self.counters, payload, size, meta);
+                deliver(state, &mut self.counters, payload, size, ends);
                 if !to_many {
                     break;
                 }
@@ -180,7 +226,7 @@ impl Udp {
         let local = local_of(error);
         self.sockets
             .iter()
-            .any(|(_, state)| state.local.matches(local.ip().into(), local.port()))
+            .any(|(_, state)| state.local.matches(local.address, local.port))
     }
 
     /// Takes in a complaint about a datagram that was sent. Only sockets with one peer learn of it:
@@ -188,14 +234,14 @@ impl Udp {
     pub(crate) fn icmp(&mut self, error: &IcmpError) {
         let [_, _, d0, d1, ..] = error.header;
         let local = local_of(error);
-        let peer = SocketAddr::new(error.destination.ip(), u16::from_be_bytes([d0, d1]));
+        let peer = End::new(error.destination, [d0, d1]);
         let reason = match error.kind {
             IcmpErrorKind::PortUnreachable => Error::ConnectionRefused,
             IcmpErrorKind::HostUnreachable | IcmpErrorKind::Prohibited => Error::HostUnreachable,
             IcmpErrorKind::TooBig(_) => return,
         };
         for (_, state) in &mut self.sockets {
-            if state.local.matches(local.ip().into(), local.port()) && state.peer == Some(peer) {
+            if state.local.matches(local.address, local.port) && state.peer == Some(peer) {
                 state.error = Some(reason);
                 state.wake();
             }
@@ -204,18 +250,18 @@ impl Udp {
 }
 
 /// Our end of the datagram that an ICMP message quotes.
-fn local_of(error: &IcmpError) -> SocketAddr {
+fn local_of(error: &IcmpError) -> End {
     let [s0, s1, ..] = error.header;
-    SocketAddr::new(error.source.ip(), u16::from_be_bytes([s0, s1]))
+    End::new(error.source, [s0, s1])
 }
 
 /// Queues the datagrams of `size` bytes that `payload` holds: one, or those that the device put
 /// together.
-fn deliver(state: &mut State, counters: &mut UdpCounters, payload: &[u8], size: usize, meta: Meta) {
+fn deliver(state: &mut State, counters: &mut UdpCounters, payload: &[u8], size: usize, ends: Ends) {
     let mut rest = payload;
     loop {
         let (datagram, after) = rest.split_at(size.min(rest.len()));
-        if state.queue.push(datagram, meta) {
+        if state.queue.push(datagram, ends) {
             counters.received += 1;
         } else {
             counters.overflowed += 1;
@@ -229,18 +275,18 @@ fn deliver(state: &mut State, counters: &mut UdpCounters, payload: &[u8], size: 
 }
 
 /// Addresses and payload of a UDP packet whose length field is right.
-fn parse<'a>(packet: &'a [u8], arrived: &Arrived) -> Option<(Meta, &'a [u8])> {
+fn parse<'a>(packet: &'a [u8], arrived: &Arrived) -> Option<(Ends, &'a [u8])> {
     let &[s0, s1, d0, d1, l0, l1, _, _] = packet.first_chunk()?;
     let len = match arrived.segment_size {
         // Several datagrams that the device put together: the field is the first one's.
         Some(_) => packet.len(),
         None => usize::from(u16::from_be_bytes([l0, l1])),
     };
-    let meta = Meta {
-        peer: SocketAddr::new(arrived.source.ip(), u16::from_be_bytes([s0, s1])),
-        local: SocketAddr::new(arrived.destination.ip(), u16::from_be_bytes([d0, d1])),
+    let ends = Ends {
+        peer: End::new(arrived.source, [s0, s1]),
+        local: End::new(arrived.destination, [d0, d1]),
     };
-    Some((meta, packet.get(HEADER..len)?))
+    Some((ends, packet.get(HEADER..len)?))
 }
 
 /// The header of a datagram with `len` bytes, its checksum left out.

@@ -3,7 +3,7 @@
 
 use alloc::{collections::VecDeque, vec::Vec};
 
-use super::Meta;
+use super::{Ends, Meta};
 use crate::config::UdpConfig;
 
 /// Capacity of an empty queue that is given back.
@@ -20,7 +20,7 @@ pub(crate) struct Queue {
 }
 
 struct Datagram {
-    meta: Meta,
+    ends: Ends,
     len: u16,
 }
 
@@ -46,7 +46,7 @@ impl Queue {
     }
 
     /// Appends a datagram. Says whether there was room and memory for it.
-    pub(crate) fn push(&mut self, bytes: &[u8], meta: Meta) -> bool {
+    pub(crate) fn push(&mut self, bytes: &[u8], ends: Ends) -> bool {
         let held = self.bytes.len() - self.start;
         let overhead = (self.datagrams.len() + 1) * UdpConfig::OVERHEAD;
         if held + bytes.len() + overhead > self.limit {
@@ -64,17 +64,17 @@ impl Queue {
         }
         self.bytes.extend_from_slice(bytes);
         let len = bytes.len() as u16;
-        self.datagrams.push_back(Datagram { meta, len });
+        self.datagrams.push_back(Datagram { ends, len });
         true
     }
 
     /// Shows the oldest datagram to `read`, and forgets it. Says whether there was one.
     fn pop_with(&mut self, read: &mut dyn FnMut(&[u8], Meta)) -> bool {
-        let Some(Datagram { meta, len }) = self.datagrams.pop_front() else {
+        let Some(Datagram { ends, len }) = self.datagrams.pop_front() else {
             return false;
         };
         let end = self.start + usize::from(len);
-        read(self.bytes.get(self.start..end).unwrap_or(&[]), meta);
+        read(self.bytes.get(self.start..end).unwrap_or(&[]), ends.meta());
         self.start = end;
         if self.is_empty() {
             self.start = 0;
@@ -114,11 +114,11 @@ mod tests {
     use super::*;
     use std::{net::SocketAddr, vec, vec::Vec};
 
-    fn meta(port: u16) -> Meta {
+    fn ends(port: u16) -> Ends {
         let address = SocketAddr::from(([10, 0, 0, 1], port));
-        Meta {
-            peer: address,
-            local: address,
+        Ends {
+            peer: address.into(),
+            local: address.into(),
         }
     }
 
@@ -129,13 +129,13 @@ mod tests {
         // Lengths that make the ring wrap at every offset.
         for round in 0..500usize {
             for n in 0..3 {
-                assert!(queue.push(&vec![n; round % 700 + usize::from(n)], meta(n.into())));
+                assert!(queue.push(&vec![n; round % 700 + usize::from(n)], ends(n.into())));
             }
             for n in 0..3u8 {
                 let (len, from) = queue.pop(&mut buffer).unwrap();
                 assert_eq!(len, round % 700 + usize::from(n));
                 assert!(buffer[..len].iter().all(|byte| *byte == n));
-                assert_eq!(from, meta(n.into()));
+                assert_eq!(from, ends(n.into()).meta());
             }
         }
         assert!(queue.pop(&mut buffer).is_none());
@@ -144,25 +144,25 @@ mod tests {
     #[test]
     fn what_does_not_fit_the_reader_is_lost() {
         let mut queue = Queue::new(1000);
-        assert!(queue.push(b"abcdef", meta(1)));
-        assert!(queue.push(b"xyz", meta(2)));
+        assert!(queue.push(b"abcdef", ends(1).into()));
+        assert!(queue.push(b"xyz", ends(2).into()));
         let mut short = [0; 2];
-        assert_eq!(queue.pop(&mut short), Some((2, meta(1))));
+        assert_eq!(queue.pop(&mut short), Some((2, ends(1).meta())));
         assert_eq!(short, *b"ab");
-        assert_eq!(queue.pop(&mut [0; 8]), Some((3, meta(2))));
+        assert_eq!(queue.pop(&mut [0; 8]), Some((3, ends(2).meta())));
     }
 
     #[test]
     fn the_limit_counts_what_a_datagram_costs() {
         let mut queue = Queue::new(10 * UdpConfig::OVERHEAD);
         for _ in 0..10 {
-            assert!(queue.push(b"", meta(1)));
+            assert!(queue.push(b"", ends(1).into()));
         }
-        assert!(!queue.push(b"", meta(1)));
+        assert!(!queue.push(b"", ends(1).into()));
         let mut seen = 0;
         assert_eq!(queue.drain(&mut |_, _| seen += 1), 10);
         assert_eq!(seen, 10);
-        assert!(queue.push(b"", meta(1)));
+        assert!(queue.push(b"", ends(1).into()));
     }
 
     #[test]
@@ -170,7 +170,7 @@ mod tests {
         let mut queue = Queue::new(1 << 20);
         let mut buffer = [0; 64];
         for n in 0..100u8 {
-            assert!(queue.push(&vec![n; usize::from(n)], meta(n.into())));
+            assert!(queue.push(&vec![n; usize::from(n)], ends(n.into())));
             if n % 3 == 0 {
                 queue.pop(&mut buffer);
             }

@@ -106,7 +106,7 @@ impl UdpSocket {
     pub fn connect(&self, peer: SocketAddr) -> Result<(), Error> {
         self.shared.engine().check_peer(peer)?;
         self.peer.set(Some(peer));
-        self.with(|state| state.peer = Some(peer));
+        self.with(|state| state.peer = Some(peer.into()));
         Ok(())
     }
 
@@ -122,6 +122,7 @@ impl UdpSocket {
     /// [`Error::InvalidInput`] for an address that is no group's, [`Error::OutOfMemory`] when the
     /// stack is a member of too many.
     pub fn join(&self, group: IpAddr) -> Result<(), Error> {
+        let group = Addr::from(group);
         if !group.is_multicast() {
             return Err(Error::InvalidInput);
         }
@@ -131,7 +132,7 @@ impl UdpSocket {
             return Err(Error::NotConnected);
         };
         if !state.groups.contains(&group) {
-            if !engine.ip.join(group.into(), self.shared.now()) {
+            if !engine.ip.join(group, self.shared.now()) {
                 return Err(Error::OutOfMemory);
             }
             state.groups.push(group);
@@ -142,13 +143,14 @@ impl UdpSocket {
 
     /// Is no longer a member of a group. Dropping the socket leaves all of them.
     pub fn leave(&self, group: IpAddr) {
+        let group = Addr::from(group);
         let mut engine = self.shared.engine();
         let engine = &mut *engine;
         if let Some(state) = engine.udp.get(self.id)
             && let Some(index) = state.groups.iter().position(|other| *other == group)
         {
             state.groups.swap_remove(index);
-            engine.ip.leave(group.into(), self.shared.now());
+            engine.ip.leave(group, self.shared.now());
             self.shared.kick();
         }
     }
@@ -469,7 +471,7 @@ impl Drop for UdpSocket {
         let mut engine = self.shared.engine();
         let state = engine.udp.remove(self.id);
         for group in state.into_iter().flat_map(|state| state.groups) {
-            engine.ip.leave(group.into(), self.shared.now());
+            engine.ip.leave(group, self.shared.now());
             self.shared.kick();
         }
     }

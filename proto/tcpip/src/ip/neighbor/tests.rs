@@ -147,5 +147,9 @@ fn floods_are_bounded() {
         cache.resolve(host(1), 20_000),
         Known::At(MAC, REACHABLE_TIME)
     );
-    assert!(cache.entries.is_sorted_by_key(|entry| entry.address.bits128()));
+    assert!(
+        cache
+            .entries
+            .is_sorted_by_key(|entry| entry.address.bits128())
+    );
 }

@@ -12,7 +12,7 @@ use crate::{
     error::Error,
     ip::IcmpErrorKind,
     tcp::{
-        segment::{Flags, Segment},
+        segment::{Flags, Reset},
         seq::Seq,
     },
 };
@@ -131,15 +131,14 @@ impl Connection {
     }
 
     /// Ends the connection at once; the reset, if the peer should hear one.
-    pub(crate) fn abort(&mut self, env: &mut Env<'_>) -> Option<Segment> {
+    pub(crate) fn abort(&mut self, env: &mut Env<'_>) -> Option<Reset> {
         let known = !matches!(self.state, State::Closed | State::SynSent);
-        let reset = Segment {
+        let reset = Reset {
             source_port: self.local_port,
             destination_port: self.peer_port,
             seq: self.nxt,
             ack: self.window.nxt,
             flags: Flags::RST.with(Flags::ACK),
-            ..Segment::default()
         };
         self.fail(env, Error::ConnectionReset);
         self.queue.clear(env.shelf, env.budget);

@@ -6,7 +6,12 @@ use crate::{
     config::TcpConfig,
     ip::Ecn,
     link::Shelf,
-    tcp::{buffer::Budget, congestion::Algorithm, segment::Segment, seq::Seq},
+    tcp::{
+        buffer::Budget,
+        congestion::Algorithm,
+        segment::{Reset, Segment},
+        seq::Seq,
+    },
 };
 
 /// What surrounds a connection while it does something.
@@ -63,9 +68,9 @@ pub(crate) enum Verdict {
     /// Nothing beyond the connection.
     Nothing,
     /// To be sent; the connection goes on.
-    Reply(Segment),
+    Reply(Reset),
     /// To be sent; the connection is over, as with [`Self::Closed`].
-    Reset(Segment),
+    Reset(Reset),
     /// The connection is over: nothing is sent or received any more, but the program may still
     /// read what has arrived.
     Closed,

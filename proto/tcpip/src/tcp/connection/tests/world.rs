@@ -541,11 +541,13 @@ impl World {
     fn judge(&mut self, at: usize, verdict: Verdict) {
         match verdict {
             Verdict::Nothing => {}
-            Verdict::Reply(segment) => self.transmit(at, segment, Vec::new(), Ecn::NotCapable),
+            Verdict::Reply(segment) => {
+                self.transmit(at, segment.into(), Vec::new(), Ecn::NotCapable)
+            }
             Verdict::Closed => self.ends[at].over = true,
             Verdict::Reset(segment) => {
                 self.ends[at].over = true;
-                self.transmit(at, segment, Vec::new(), Ecn::NotCapable);
+                self.transmit(at, segment.into(), Vec::new(), Ecn::NotCapable);
             }
             Verdict::TimeWait(wait) => {
                 self.ends[at].over = true;
