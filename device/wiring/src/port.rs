@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: ISC
 //! Which entry of the manifest a device is.
 
-use alloc::format;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use fata_abi::{
@@ -44,13 +43,11 @@ impl Port {
             .find(|(_, device)| device.name == self.name)
             .and_then(|(index, _)| Handle::new(index));
         let Some(handle) = found else {
-            let name = self.name;
-            return Err(Error::msg(format!("device not in the manifest: `{name}`")));
+            return Err(message(&["device not in the manifest: `", self.name, "`"]));
         };
         let bit = 1 << handle.index();
         if CLAIMED.fetch_or(bit, Ordering::Relaxed) & bit != 0 {
-            let name = self.name;
-            return Err(Error::msg(format!("device opened twice: `{name}`")));
+            return Err(message(&["device opened twice: `", self.name, "`"]));
         }
         Ok(handle)
     }
@@ -62,13 +59,21 @@ impl Port {
             .devices()
             .find(|(_, device)| device.name == self.name)
             .map(|(_, device)| device.kind);
-        let name = self.name;
         let option = match kind {
             Some(DeviceKind::Block) => "block",
             Some(DeviceKind::Net) | None => "net",
         };
-        Error::msg(format!(
-            "device was not attached; start the image with `--{option}:{name}=...`"
-        ))
+        message(&[
+            "device was not attached; start the image with `--",
+            option,
+            ":",
+            self.name,
+            "=...`",
+        ])
     }
+}
+
+/// An error in these words. Not with `format`, which an image would have for this alone.
+fn message(words: &[&str]) -> Error {
+    Error::msg(words.concat())
 }

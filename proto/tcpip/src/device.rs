@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: ISC
 //! A stack as a device of a program: its boot arguments, and waiting for its addresses.
 
-use alloc::{format, string::String, vec::Vec};
+use alloc::{string::String, vec::Vec};
 use core::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     str::FromStr,
@@ -90,7 +90,10 @@ impl Arguments for StackArguments {
 
     fn parse(values: &Values) -> Result<Self, ArgError> {
         let typed = Typed::parse(values)?;
-        check(&typed, &|name| values.full(name))?;
+        check(&typed, &|name| values.full(name), &|name| {
+            let text: Option<String> = values.optional(name)?;
+            Ok(text.unwrap_or_default())
+        })?;
         let ipv4 = match typed.ipv4 {
             _ if typed.ipv6_only => Ipv4::Off,
             Some(prefix) => Ipv4::Static {
@@ -118,14 +121,24 @@ impl Arguments for StackArguments {
     }
 }
 
-/// Finds arguments that contradict each other; `full` gives the name under which one was typed.
-fn check(typed: &Typed, full: &dyn Fn(&str) -> String) -> Result<(), ArgError> {
-    let error = |message: String| Err(ArgError::new(message));
+/// Finds arguments that contradict each other; `full` gives the name under which one was typed, and
+/// `text` what was.
+fn check(
+    typed: &Typed,
+    full: &dyn Fn(&str) -> String,
+    text: &dyn Fn(&str) -> Result<String, ArgError>,
+) -> Result<(), ArgError> {
+    // Not with `format`, which an image would have for this alone.
+    let error = |message: &[&str]| Err(ArgError::new(message.concat()));
     let remove = |one: &str, other: &str| {
         let (one, other) = (full(one), full(other));
-        error(format!(
-            "`--{one}` and `--{other}` contradict each other: remove one of them"
-        ))
+        error(&[
+            "`--",
+            &one,
+            "` and `--",
+            &other,
+            "` contradict each other: remove one of them",
+        ])
     };
     let given = [
         ("ipv6", typed.ipv6.is_some(), typed.ipv4_only, "ipv4-only"),
@@ -154,15 +167,24 @@ fn check(typed: &Typed, full: &dyn Fn(&str) -> String) -> Result<(), ArgError> {
     };
     let Some(prefix) = typed.ipv4 else {
         let (ipv4, name) = (full("ipv4"), full("ipv4-gateway"));
-        return error(format!(
-            "`--{name}` needs `--{ipv4}`: add it, or remove both to ask DHCP"
-        ));
+        return error(&[
+            "`--",
+            &name,
+            "` needs `--",
+            &ipv4,
+            "`: add it, or remove both to ask DHCP",
+        ]);
     };
     if !prefix.contains(gateway.into()) {
-        let name = full("ipv4-gateway");
-        return error(format!(
-            "`--{name}` is not in the network of {prefix}: {gateway}"
-        ));
+        let (network, gateway) = (text("ipv4")?, text("ipv4-gateway")?);
+        return error(&[
+            "`--",
+            &full("ipv4-gateway"),
+            "` is not in the network of ",
+            &network,
+            ": ",
+            &gateway,
+        ]);
     }
     Ok(())
 }
@@ -199,6 +221,8 @@ impl Device for Stack {
 
 #[cfg(test)]
 mod tests {
+    use alloc::format;
+
     use super::*;
 
     fn typed() -> Typed {
@@ -215,7 +239,8 @@ mod tests {
     }
 
     fn message(typed: &Typed) -> String {
-        match check(typed, &|name| format!("lan-{name}")) {
+        let full = |name: &str| format!("lan-{name}");
+        match check(typed, &full, &|name| Ok(name.into())) {
             Ok(()) => String::new(),
             Err(error) => format!("{error}"),
         }

@@ -23,14 +23,12 @@ const UDP: UdpConfig = UdpConfig {
 /// Notifies `secondary` of all zones, one after the other.
 pub(crate) async fn all(stack: Stack, server: Rc<Server>, secondary: SocketAddr) {
     stack.wait_configured().await;
+    let name = secondary.ip();
     for zone in server.zones() {
         match one(&stack, zone, secondary).await {
-            Ok(true) => info!("{secondary} knows of {}", zone.origin()),
-            Ok(false) => warn!("{secondary} did not answer about {}", zone.origin()),
-            Err(error) => warn!(
-                "{secondary} cannot be told about {}: {error}",
-                zone.origin()
-            ),
+            Ok(true) => info!("{name} knows of {}", zone.origin()),
+            Ok(false) => warn!("{name} did not answer about {}", zone.origin()),
+            Err(error) => warn!("{name} cannot be told about {}: {error}", zone.origin()),
         }
     }
 }

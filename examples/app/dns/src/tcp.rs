@@ -91,11 +91,12 @@ pub(crate) async fn serve(
 async fn connection(open: Open, mut stream: TcpStream) {
     let shared = &open.0;
     while let Some(query) = read(&mut stream, shared.idle).await {
-        let done = match shared.server.transfer(&query, stream.peer_addr().ip()) {
+        let peer = stream.peer_addr().ip();
+        let done = match shared.server.transfer(&query, peer) {
             Some(mut transfer) => {
                 match transfer.granted() {
-                    Some(zone) => info!("{} transfers {}", stream.peer_addr(), zone.origin()),
-                    None => debug!("{} was refused a transfer", stream.peer_addr()),
+                    Some(zone) => info!("{peer} transfers {}", zone.origin()),
+                    None => debug!("{peer} was refused a transfer"),
                 }
                 let mut done = true;
                 while done && let Some(message) = shared.framed(|reply| transfer.next(reply)) {
