@@ -144,8 +144,8 @@ mod tests {
     #[test]
     fn what_does_not_fit_the_reader_is_lost() {
         let mut queue = Queue::new(1000);
-        assert!(queue.push(b"abcdef", ends(1).into()));
-        assert!(queue.push(b"xyz", ends(2).into()));
+        assert!(queue.push(b"abcdef", ends(1)));
+        assert!(queue.push(b"xyz", ends(2)));
         let mut short = [0; 2];
         assert_eq!(queue.pop(&mut short), Some((2, ends(1).meta())));
         assert_eq!(short, *b"ab");
@@ -156,13 +156,13 @@ mod tests {
     fn the_limit_counts_what_a_datagram_costs() {
         let mut queue = Queue::new(10 * UdpConfig::OVERHEAD);
         for _ in 0..10 {
-            assert!(queue.push(b"", ends(1).into()));
+            assert!(queue.push(b"", ends(1)));
         }
-        assert!(!queue.push(b"", ends(1).into()));
+        assert!(!queue.push(b"", ends(1)));
         let mut seen = 0;
         assert_eq!(queue.drain(&mut |_, _| seen += 1), 10);
         assert_eq!(seen, 10);
-        assert!(queue.push(b"", ends(1).into()));
+        assert!(queue.push(b"", ends(1)));
     }
 
     #[test]
