@@ -264,15 +264,6 @@ impl Engine {
     }
 }
 
-/// The earlier of two moments, where there are any.
-#[inline(never)]
-pub(crate) fn earlier(a: Option<u64>, b: Option<u64>) -> Option<u64> {
-    match (a, b) {
-        (Some(a), Some(b)) => Some(a.min(b)),
-        (one, None) | (None, one) => one,
-    }
-}
-
 /// Half of the heap; no limit where it has none.
 fn half_of_heap() -> usize {
     match heap::statistics().size {

@@ -21,7 +21,6 @@ use super::{
     table::Place,
 };
 use crate::{
-    engine::earlier,
     ip::{Ip, Outgoing, SendError},
     link::{Link, Shelf},
     packet::{ETHERNET, protocol},
