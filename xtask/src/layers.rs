@@ -56,6 +56,7 @@ const LAW: &[Layer] = &[
     ),
     layer("tests/harness", &["tool", "tender", "abi"]),
     layer("tests/weather", &["tests/harness", "tender", "device"]),
+    layer("tests/soak", &["tests/harness", "tender", "device"]),
     layer("xtask", &["tests/harness", "tests/weather", "tender"]),
 ];
 

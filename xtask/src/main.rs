@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: ISC
-//! The repository's own commands: `cargo xtask test`, `bench`, `layers`, `fuzz`, `ci`.
+//! The repository's own commands: `cargo xtask test`, `soak`, `bench`, `layers`, `fuzz`,
+//! `ci`.
 //!
 //! One file a command. What a user of Fata needs is in `cargo fata`; here is what a developer and
 //! the continuous integration of this repository need.
@@ -24,6 +25,7 @@ Usage: cargo xtask COMMAND
 Commands:
   test [--no-install] [--no-skips]   run everything that this machine can run, and print the matrix
                                      (--no-skips: a skip on unix or spt is a failure, as in CI)
+  soak [SCENARIO...] [--mem MB]      the long form of `tests/soak`: a million connections, attacks
   bench [NAME...]                    print the table of measurements and ratios (--list names them)
   layers                             check which crate may depend on which
   fuzz [TARGET...] [--seconds N]     run the fuzz targets, each for N seconds (default 10)
@@ -48,6 +50,7 @@ fn run() -> Result<()> {
     };
     match command.as_str() {
         "test" => test::run(&test::Options::parse(rest)?),
+        "soak" => soak(rest),
         "bench" => bench::run(rest),
         "layers" => layers::run(),
         "fuzz" => fuzz::run(&fuzz::Options::parse(rest)?),
@@ -58,4 +61,16 @@ fn run() -> Result<()> {
         }
         other => bail!("no such command: `{other}`\n\n{USAGE}"),
     }
+}
+
+/// The program of `tests/soak`, optimised: the load shall not be what is measured.
+fn soak(arguments: &[String]) -> Result<()> {
+    let mut words = vec!["run", "--quiet", "--release", "-p", "fata-soak"];
+    words.extend(["--bin", "fata-soak", "--"]);
+    words.extend(arguments.iter().map(String::as_str));
+    process::run(
+        "cargo",
+        &["build", "--quiet", "--release", "-p", "fata-soak"],
+    )?;
+    process::run("cargo", &words)
 }

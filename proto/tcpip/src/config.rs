@@ -25,8 +25,9 @@ pub struct Config {
     pub dns_servers: Vec<IpAddr>,
     /// TCP connections.
     pub tcp: TcpConfig,
-    /// Bytes that the buffers of all TCP connections together may take; without it, half of the
-    /// heap. As it runs short, new connections get smaller buffers, then none.
+    /// Bytes that all TCP connections together may take, with their buffers; without it, half of
+    /// the heap but for half a megabyte. As it runs short, buffers no longer grow, then no new connections are taken; at
+    /// most half of it is for connections themselves, of a kilobyte each.
     pub tcp_memory: Option<usize>,
     /// Buffers of UDP sockets.
     pub udp: UdpConfig,

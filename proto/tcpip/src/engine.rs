@@ -28,6 +28,9 @@ use crate::{
 
 /// How long only IPv6 must have an address before a stack that still asks DHCP counts as ready.
 const DHCP_PATIENCE: u64 = 5_000_000_000;
+/// Bytes that handshakes, fragments, and packets that wait for a neighbour may take: all of them are
+/// bounded, but not by the size of the heap.
+const OTHER_QUEUES: usize = 512 << 10;
 /// First of the ports that are chosen for sockets (RFC 6335, section 6).
 const FIRST_EPHEMERAL: u16 = 49152;
 /// Random ports that are tried before giving up.
@@ -264,11 +267,11 @@ impl Engine {
     }
 }
 
-/// Half of the heap; no limit where it has none.
+/// Half of the heap, less what other queues may take; no limit where it has none.
 fn half_of_heap() -> usize {
     match heap::statistics().size {
         0 => usize::MAX,
-        size => size / 2,
+        size => (size.saturating_sub(OTHER_QUEUES) / 2).max(size / 8),
     }
 }
 

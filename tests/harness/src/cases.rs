@@ -151,6 +151,7 @@ pub const ALL: &[Case] = &[
     row("net-offload-small", "net-offload", network::offload_small),
     row("net-user", "net-user", network::user),
     row("transfer", "transfer", network::transfer),
+    row("soak", "soak", network::soak),
     row("net-dhcp", "net-user", dhcp::client),
     row("net-names", "net-names", dhcp::names),
     row("dns", "dns", network::dns),

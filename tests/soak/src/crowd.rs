@@ -144,7 +144,10 @@ impl Plan<'_> {
                     break;
                 }
                 let open = begun - outcome.done - outcome.failed;
-                bail!("{open} of {begun} connections stand still, {} are done", outcome.done);
+                bail!(
+                    "{open} of {begun} connections stand still, {} are done",
+                    outcome.done
+                );
             }
             for event in &events {
                 let slot = event.data.u64() as usize;
@@ -224,7 +227,10 @@ impl Plan<'_> {
                 };
             }
             if client.message.get(client.got..client.got + len) != Some(&buffer[..len]) {
-                bail!("a connection brought what was not sent: {:?}", &buffer[..len]);
+                bail!(
+                    "a connection brought what was not sent: {:?}",
+                    &buffer[..len]
+                );
             }
             client.got += len;
             if client.got == MESSAGE {

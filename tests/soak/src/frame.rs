@@ -86,7 +86,12 @@ fn ethernet(ends: Ends, kind: u16) -> Vec<u8> {
 }
 
 /// An ARP packet: 1 asks, 2 answers.
-pub fn arp(ends: Ends, operation: u16, sender: (Mac, Ipv4Addr), target: (Mac, Ipv4Addr)) -> Vec<u8> {
+pub fn arp(
+    ends: Ends,
+    operation: u16,
+    sender: (Mac, Ipv4Addr),
+    target: (Mac, Ipv4Addr),
+) -> Vec<u8> {
     let mut frame = ethernet(ends, 0x0806);
     frame.extend([0, 1, 8, 0, 6, 4]);
     frame.extend(operation.to_be_bytes());
@@ -296,7 +301,12 @@ mod tests {
 
     #[test]
     fn what_is_no_segment_is_none() {
-        let ask = arp(ENDS, 1, ([4; 6], [10, 0, 0, 1].into()), ([0; 6], [10, 0, 0, 2].into()));
+        let ask = arp(
+            ENDS,
+            1,
+            ([4; 6], [10, 0, 0, 1].into()),
+            ([0; 6], [10, 0, 0, 2].into()),
+        );
         assert_eq!(ask.len(), 42);
         assert_eq!(Segment::parse(&ask), None);
         let peer = ([10, 0, 0, 1].into(), 5);

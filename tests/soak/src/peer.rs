@@ -102,7 +102,11 @@ impl Peer {
             source: self.own,
             destination: (wire.target, self.port),
             seq: self.seq,
-            ack: if flags & self::flags::ACK == 0 { 0 } else { self.ack },
+            ack: if flags & self::flags::ACK == 0 {
+                0
+            } else {
+                self.ack
+            },
             flags,
             window,
             mss: None,

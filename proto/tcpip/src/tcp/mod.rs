@@ -148,7 +148,9 @@ impl Tcp {
             counters: TcpCounters::default(),
             orphans: 0,
             confirmed: None,
-            most: (memory / CONNECTION_COST).max(16),
+            // Half of it; the other half is for their buffers. What a program has for a connection
+            // is mostly as much again, and has to fit in the heap too.
+            most: (memory / 2 / CONNECTION_COST).max(16),
             // One sixteenth of the memory, as each takes some 80 bytes.
             most_time_wait: (memory / 16 / 80).clamp(64, MOST_TIME_WAIT),
         }
@@ -296,6 +298,7 @@ impl Tcp {
         });
         let (number, generation) = self.connections.insert(entry)?;
         self.connections.get_mut(number)?.generation = generation;
+        self.count();
         Some(ConnectionId { number, generation })
     }
 
@@ -310,6 +313,13 @@ impl Tcp {
                 shelf,
             });
         }
+        self.count();
+    }
+
+    /// Lets the budget know how many connections there are.
+    fn count(&mut self) {
+        let bytes = self.connections.len() * CONNECTION_COST;
+        self.budget.set_fixed(bytes);
     }
 
     fn hash(&self, tuple: &Tuple) -> u32 {

@@ -174,6 +174,38 @@ pub(super) fn transfer(lab: &Lab) -> Check {
     image.wait()?.success()
 }
 
+/// The unikernel of `tests/soak` says what it holds, and ends when told.
+pub(super) fn soak(lab: &Lab) -> Check {
+    lab.not_on(Platform::Solo5Spt, "the stock tender has no user network")?;
+    let failed = |error: io::Error| Ending::Failed(format!("cannot talk to the image: {error}"));
+    let socket = UdpSocket::bind("127.0.0.1:0").map_err(failed)?;
+    let port = free_port().map_err(failed)?;
+    let launch = lab.launch().net("service", &format!("user,udp:{port}:7"));
+    let image = launch.start(None)?;
+    let ask = |what: &[u8], answer: &str| -> io::Result<()> {
+        let start = Instant::now();
+        let mut buffer = [0; 1500];
+        loop {
+            let heard = socket.send(what).and_then(|_| socket.recv(&mut buffer));
+            match heard.map(|len| String::from_utf8_lossy(&buffer[..len]).contains(answer)) {
+                Ok(true) => return Ok(()),
+                Err(error) if start.elapsed() > LIMIT => return Err(error),
+                _ => thread::sleep(Duration::from_millis(5)),
+            }
+        }
+    };
+    let talk = || -> io::Result<()> {
+        socket.connect(("127.0.0.1", port))?;
+        socket.set_read_timeout(Some(Duration::from_millis(200)))?;
+        ask(b"?", " connections=0 ")?;
+        ask(b"quit", "bye")
+    };
+    if let Err(error) = talk() {
+        return image.stop()?.fails(&format!("an answer: {error}"));
+    }
+    image.wait()?.success()
+}
+
 fn free_port() -> io::Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }

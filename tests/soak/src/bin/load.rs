@@ -72,20 +72,40 @@ fn run() -> Result<()> {
     lab.answers()?;
     println!("in use at the end: {}", numbers.get("used"));
     println!("most in use: {}", numbers.get("peak"));
+    for name in [
+        "served",
+        "refused",
+        "cookies",
+        "challenges",
+        "resets-out",
+        "timed-out",
+    ] {
+        println!("{name}: {}", numbers.get(name));
+    }
     lab.quit()
 }
 
 fn happen(lab: &mut Lab, scenario: &scenarios::Scenario) -> Result<()> {
     let name = scenario.name;
     let start = Instant::now();
-    let said = (scenario.run)(lab).with_context(|| format!("`{name}`"))?;
+    let happened = (scenario.run)(lab).with_context(|| format!("`{name}`"));
     let took = start.elapsed().as_secs_f64();
-    lab.answers().with_context(|| format!("after `{name}`"))?;
+    let after = || format!("after `{name}`");
+    let said = match lab.scale {
+        // Whoever has too little memory may refuse anybody, as long as it lives.
+        Scale::Tight => happened.unwrap_or_else(|error| format!("refused: {error:#}")),
+        Scale::Short | Scale::Full => {
+            let said = happened?;
+            lab.answers().with_context(after)?;
+            said
+        }
+    };
     // In the short form silent peers are waited for once, at the end.
     let numbers = match lab.scale {
-        Scale::Full => lab.settle().with_context(|| format!("after `{name}`"))?,
-        Scale::Short | Scale::Tight => lab.ask()?,
-    };
+        Scale::Full => lab.settle(),
+        Scale::Short | Scale::Tight => lab.ask(),
+    }
+    .with_context(after)?;
     println!(
         "{name:<14} {took:>6.1} s, {} bytes in use: {said}",
         numbers.get("used")

@@ -69,7 +69,11 @@ fn crowd(lab: &mut Lab, count: usize, sources: &[std::net::Ipv4Addr]) -> Result<
     let held = idle.since(&before, "held").max(1);
     let each = idle.since(&before, "used") / held;
     if !lenient {
-        ensure!(outcome.kept.len() == count, "{} are kept", outcome.kept.len());
+        ensure!(
+            outcome.kept.len() == count,
+            "{} are kept",
+            outcome.kept.len()
+        );
         ensure!(held == count as u64, "{held} are held");
         // What the issue asks for is 4096; the task of the program is in it.
         ensure!(each <= 4096, "an idle connection takes {each} bytes");
@@ -85,5 +89,7 @@ fn crowd(lab: &mut Lab, count: usize, sources: &[std::net::Ipv4Addr]) -> Result<
     lab.die(true)?;
     drop(outcome);
     lab.die(false)?;
-    Ok(format!("{held} idle, {each} bytes each with its task, {rate:.0}/s"))
+    Ok(format!(
+        "{held} idle, {each} bytes each with its task, {rate:.0}/s"
+    ))
 }

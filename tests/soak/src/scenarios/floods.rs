@@ -33,7 +33,10 @@ fn flood(
         }
     }
     slowest = slowest.max(lab.answers()?);
-    Ok(format!("{count} packets, slowest answer {} ms", slowest.as_millis()))
+    Ok(format!(
+        "{count} packets, slowest answer {} ms",
+        slowest.as_millis()
+    ))
 }
 
 /// SYNs from everywhere: good clients get cookies.
@@ -137,7 +140,14 @@ pub(super) fn fragments(lab: &mut Lab) -> Result<String> {
         let offset = [0, 1400, 700, 64_000][number % 4];
         let place = (id, offset, true);
         let target = lab.wire.target;
-        frame::ipv4(lab.wire.ends, source, target, protocol::UDP, place, &[0; 1400])
+        frame::ipv4(
+            lab.wire.ends,
+            source,
+            target,
+            protocol::UDP,
+            place,
+            &[0; 1400],
+        )
     })?;
     let held = lab.ask()?.since(&before, "used");
     Ok(format!("{said}, {held} bytes held at its end"))

@@ -28,7 +28,12 @@ pub(super) fn half_open(lab: &mut Lab) -> Result<String> {
     // Handshakes that are never completed.
     for _ in 0..500 {
         let own = lab.wire.end();
-        let peer = peer::Peer { own, port: 7, seq: 1, ack: 0 };
+        let peer = peer::Peer {
+            own,
+            port: 7,
+            seq: 1,
+            ack: 0,
+        };
         let syn = peer.segment(&lab.wire, flags::SYN, 1000, &[]);
         lab.wire.segment(&syn)?;
         lab.wire.pump()?;

@@ -29,8 +29,9 @@ struct Devices {
     service: Stack,
 }
 
-/// Bytes that the echo reads at a time, into one buffer for all connections.
-const BUFFER: usize = 32 << 10;
+/// Bytes that the echo reads at a time, into one buffer for all connections. What a peer does not
+/// take at once is kept for it alone, so this is also what each may cost the program.
+const BUFFER: usize = 2 << 10;
 /// Bytes that are sent at a time where nothing is asked.
 static NOTHING: [u8; 8 << 10] = [b'.'; 8 << 10];
 /// What a connection has for either direction at most: the peers are near.

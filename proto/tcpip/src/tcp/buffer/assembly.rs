@@ -105,7 +105,9 @@ impl Assembly {
             return true;
         }
         let room = self.ranges.len() < MAX_RANGES && self.waste < MAX_WASTE;
-        let chunk = if !room || budget.exhausted() {
+        // What is in order goes first where memory is short: a byte that waits for another takes a
+        // whole block.
+        let chunk = if !room || budget.tight() {
             None
         } else if seq + gap == end {
             Chunk::take(payload, block_after(held), budget)

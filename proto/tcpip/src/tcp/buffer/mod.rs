@@ -13,7 +13,7 @@ pub(crate) mod send;
 #[cfg(test)]
 mod tests;
 
-use alloc::{boxed::Box, vec, vec::Vec};
+use alloc::{boxed::Box, vec::Vec};
 
 /// Size of the smallest block.
 pub(crate) const SMALLEST: usize = 4096;
@@ -21,13 +21,20 @@ pub(crate) const SMALLEST: usize = 4096;
 const CLASSES: usize = 12;
 /// Smallest blocks that are kept at most; of each larger class half as many.
 const KEPT: usize = 64;
+/// What is kept is at most this part of the limit.
+const KEPT_PART: usize = 16;
 
-/// Memory that the buffers of all connections take, and what they may take.
+/// Memory that all connections and their buffers take, and what they may take.
 ///
-/// The limit is a soft one: a connection always gets the smallest block, since one without would
-/// stand still for ever. Who accepts connections looks at [`Self::exhausted`].
+/// The limit is a soft one for the smallest block, since a connection without would stand still:
+/// that is refused when an eighth more than the limit is taken, so that a crowd of which each wants
+/// only a little does not use up the heap. Who accepts connections looks at [`Self::exhausted`].
 pub(crate) struct Budget {
     used: usize,
+    /// Bytes of connections themselves.
+    fixed: usize,
+    /// Bytes of blocks that are kept.
+    spare: usize,
     limit: usize,
     kept: [Vec<Box<[u8]>>; CLASSES],
 }
@@ -37,6 +44,8 @@ impl Budget {
     pub(crate) fn new(limit: usize) -> Self {
         Self {
             used: 0,
+            fixed: 0,
+            spare: 0,
             limit,
             kept: Default::default(),
         }
@@ -49,12 +58,21 @@ impl Budget {
 
     /// Whether buffers should no longer grow: three quarters are taken.
     pub(crate) const fn tight(&self) -> bool {
-        self.used > self.limit / 4 * 3
+        self.taken() > self.limit / 4 * 3
     }
 
     /// Whether all is taken.
     pub(crate) const fn exhausted(&self) -> bool {
-        self.used >= self.limit
+        self.taken() >= self.limit
+    }
+
+    /// Says how much the connections themselves take now.
+    pub(crate) const fn set_fixed(&mut self, bytes: usize) {
+        self.fixed = bytes;
+    }
+
+    const fn taken(&self) -> usize {
+        self.used.saturating_add(self.fixed)
     }
 
     /// Counts `bytes` that are held elsewhere, such as in a frame of the device.
@@ -68,28 +86,49 @@ impl Budget {
     }
 
     /// A block of at least `bytes`, a power of two. Its bytes hold anything. `None` if that is more
-    /// than the limit leaves and not the smallest block.
+    /// than may be taken, or than the heap has.
     pub(crate) fn block(&mut self, bytes: usize) -> Option<Box<[u8]>> {
         let size = bytes.max(SMALLEST).checked_next_power_of_two()?;
-        if size > SMALLEST && self.used.saturating_add(size) > self.limit {
+        let limit = match size {
+            SMALLEST => self.limit.saturating_add(self.limit / 8),
+            _ => self.limit,
+        };
+        if self.taken().saturating_add(size) > limit {
             return None;
         }
-        self.used += size;
         let kept = self.kept.get_mut(class(size)).and_then(Vec::pop);
-        Some(kept.unwrap_or_else(|| vec![0; size].into_boxed_slice()))
+        let block = match kept {
+            Some(block) => {
+                self.spare -= size;
+                block
+            }
+            None => allocate(size)?,
+        };
+        self.used += size;
+        Some(block)
     }
 
     /// Takes a block back.
     pub(crate) fn give_back(&mut self, block: Box<[u8]>) {
-        self.refund(block.len());
-        let class = class(block.len());
+        let size = block.len();
+        self.refund(size);
+        let class = class(size);
         if let Some(kept) = self.kept.get_mut(class)
             && kept.len() < (KEPT >> class).max(1)
-            && block.len() <= self.limit / 16
+            && self.spare + size <= self.limit / KEPT_PART
         {
+            self.spare += size;
             kept.push(block);
         }
     }
+}
+
+/// Memory for a block, if the heap has it.
+fn allocate(size: usize) -> Option<Box<[u8]>> {
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(size).ok()?;
+    bytes.resize(size, 0);
+    Some(bytes.into_boxed_slice())
 }
 
 /// The index of blocks of `size` bytes.

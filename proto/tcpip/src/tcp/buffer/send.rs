@@ -169,8 +169,8 @@ mod tests {
     /// Without memory a connection still gets on, in small steps.
     #[test]
     fn short_of_memory() {
-        let mut budget = Budget::new(SMALLEST);
-        budget.charge(SMALLEST);
+        let mut budget = Budget::new(16 * SMALLEST);
+        budget.charge(16 * SMALLEST);
         let mut buffer = SendBuffer::default();
         assert_eq!(buffer.push(&[1; 100_000], 65536, &mut budget), SMALLEST);
         assert_eq!(buffer.push(&[1; 100_000], 65536, &mut budget), 0);

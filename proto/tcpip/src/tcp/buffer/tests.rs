@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: ISC
 //! The budget, and the receive side against a model.
 
+use std::vec::Vec;
+
 use super::{Budget, SMALLEST};
 
 #[test]
@@ -16,12 +18,35 @@ fn blocks_come_back() {
 }
 
 #[test]
-fn the_smallest_block_is_never_refused() {
-    let mut budget = Budget::new(3 * SMALLEST);
-    assert!(budget.block(4 * SMALLEST).is_none());
-    assert!(budget.block(2 * SMALLEST).is_some());
+fn the_smallest_block_is_refused_last() {
+    let mut budget = Budget::new(16 * SMALLEST);
+    assert!(budget.block(32 * SMALLEST).is_none());
+    let large = budget.block(8 * SMALLEST).unwrap();
+    assert!(budget.block(8 * SMALLEST).is_some() && budget.exhausted());
     assert!(budget.block(2 * SMALLEST).is_none());
-    assert!(budget.block(1).is_some() && budget.exhausted());
-    assert!(budget.block(1).is_some());
+    assert!(budget.block(1).is_some() && budget.block(1).is_some());
+    assert!(budget.block(1).is_none());
     assert!(budget.block(usize::MAX).is_none());
+    budget.give_back(large);
+    assert!(!budget.tight() && budget.block(1).is_some());
+}
+
+#[test]
+fn connections_and_buffers_share_it() {
+    let mut budget = Budget::new(16 * SMALLEST);
+    budget.set_fixed(8 * SMALLEST);
+    assert!(budget.block(16 * SMALLEST).is_none());
+    assert!(budget.block(8 * SMALLEST).is_some() && budget.exhausted());
+    assert_eq!(budget.used(), 8 * SMALLEST);
+}
+
+#[test]
+fn little_is_kept_of_little() {
+    let mut budget = Budget::new(64 * SMALLEST);
+    let blocks: Vec<_> = (0..60).map_while(|_| budget.block(1)).collect();
+    for block in blocks {
+        budget.give_back(block);
+    }
+    assert_eq!(budget.spare, 4 * SMALLEST);
+    assert_eq!(budget.kept[0].len(), 4);
 }

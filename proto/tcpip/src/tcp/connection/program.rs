@@ -75,7 +75,11 @@ impl Connection {
         let limit = self.send_limit(env);
         let count = self.send.push(bytes, limit, env.budget);
         if count == 0 {
-            return Poll::Pending;
+            // Where something is under way, its acknowledgement makes room; else nothing would.
+            return match self.send.len() {
+                0 => Poll::Ready(Err(Error::OutOfMemory)),
+                _ => Poll::Pending,
+            };
         }
         self.pending = true;
         Poll::Ready(Ok(count))

@@ -140,7 +140,14 @@ impl Connection {
                 self.rearm(now);
             }
             Alarm::Persist => {
-                if self.unanswered >= RETRIES {
+                // A peer that answers may keep its window closed for ever; one that does not has
+                // as long as for what was sent (RFC 9293, section 3.8.6.1; RFC 5482).
+                if self.unanswered == 0 {
+                    self.base = now;
+                }
+                let silent = now.saturating_sub(self.base);
+                let impatient = self.user_timeout > 0 && silent >= self.patience();
+                if self.unanswered >= RETRIES || impatient {
                     return true;
                 }
                 self.unanswered += 1;
@@ -160,8 +167,12 @@ impl Connection {
             RETRIES
         };
         let waited = now.saturating_sub(self.progress);
-        let patience = u64::from(self.user_timeout) * 1_000_000;
-        self.backoff >= retries || self.user_timeout > 0 && waited >= patience
+        self.backoff >= retries || self.user_timeout > 0 && waited >= self.patience()
+    }
+
+    /// The user timeout in nanoseconds, if there is one.
+    fn patience(&self) -> u64 {
+        u64::from(self.user_timeout) * 1_000_000
     }
 
     /// The peer is silent: the connection is over.

@@ -253,6 +253,32 @@ fn zero_window() {
     assert_eq!(script.wait(2_000_000 * MS), Verdict::Closed);
 }
 
+/// RFC 5482: a peer that closed its window and died is not probed for longer than the program's
+/// patience; one that answers is.
+#[test]
+fn zero_window_and_user_timeout() {
+    let mut script = Script::established();
+    script.connection.set_user_timeout(5000);
+    let closed = In {
+        window: 0,
+        ..ack(1, 1)
+    };
+    script.takes(&closed);
+    // What was heard long ago does not count.
+    assert_eq!(script.wait(100_000 * MS), Verdict::Nothing);
+    script.write(100);
+    script.sends();
+    for _ in 0..20 {
+        let (_, sent) = script.alarm();
+        assert_eq!(sent, [out(ACK, 0, 0, 1)]);
+        script.takes(&closed);
+        script.sends();
+    }
+    assert_eq!(script.wait(4000 * MS), Verdict::Nothing);
+    assert_eq!(script.wait(200_000 * MS), Verdict::Closed);
+    assert_eq!(script.connection.error(), Some(Error::TimedOut));
+}
+
 /// RFC 9293, section 3.8.6.2.1: a window of a few bytes is not filled at once, but in the end.
 #[test]
 fn silly_window_of_the_peer() {
