@@ -107,6 +107,50 @@ pub fn reset(stream: TcpStream) -> Result<()> {
     Ok(())
 }
 
+/// Connections under way.
+struct Run {
+    epoll: OwnedFd,
+    slots: Vec<Option<Client>>,
+    free: Vec<usize>,
+    begun: usize,
+    outcome: Outcome,
+}
+
+impl Run {
+    fn over(&self) -> usize {
+        self.outcome.done + self.outcome.failed
+    }
+
+    /// Waits for a connection's events.
+    fn add(&mut self, client: Client) -> Result<()> {
+        let slot = self.free.pop().unwrap_or(self.slots.len());
+        let wanted = epoll::EventFlags::IN | epoll::EventFlags::OUT | epoll::EventFlags::ET;
+        let data = epoll::EventData::new_u64(slot as u64);
+        epoll::add(&self.epoll, &client.stream, data, wanted).context("cannot wait")?;
+        match self.slots.get_mut(slot) {
+            Some(place) => *place = Some(client),
+            None => self.slots.push(Some(client)),
+        }
+        self.begun += 1;
+        Ok(())
+    }
+
+    /// Lets a connection end as planned.
+    fn finish(&mut self, slot: usize, end: End) -> Result<()> {
+        self.outcome.done += 1;
+        self.free.push(slot);
+        match (self.slots[slot].take(), end) {
+            (Some(client), End::Stay) => {
+                epoll::delete(&self.epoll, &client.stream).context("cannot wait")?;
+                self.outcome.kept.push(client.stream);
+                Ok(())
+            }
+            (Some(client), End::Reset) => reset(client.stream),
+            _ => Ok(()),
+        }
+    }
+}
+
 impl Plan<'_> {
     /// Does it.
     ///
@@ -114,74 +158,58 @@ impl Plan<'_> {
     ///
     /// If a connection fails, or brings a wrong byte, or all stand still.
     pub fn run(&self) -> Result<Outcome> {
-        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).context("no epoll")?;
         let start = Instant::now();
-        let mut slots: Vec<Option<Client>> = Vec::new();
-        let mut free: Vec<usize> = Vec::new();
+        let mut run = Run {
+            epoll: epoll::create(epoll::CreateFlags::CLOEXEC).context("no epoll")?,
+            slots: Vec::new(),
+            free: Vec::new(),
+            begun: 0,
+            outcome: Outcome::default(),
+        };
         let mut events = Vec::with_capacity(512);
-        let (mut begun, mut outcome) = (0, Outcome::default());
-        while outcome.done + outcome.failed < self.count {
-            let over = outcome.done + outcome.failed;
-            while begun < self.count && begun - over < self.at_once {
-                let slot = free.pop().unwrap_or(slots.len());
-                let client = self.begin(begun)?;
-                let wanted = epoll::EventFlags::IN | epoll::EventFlags::OUT | epoll::EventFlags::ET;
-                let data = epoll::EventData::new_u64(slot as u64);
-                epoll::add(&epoll, &client.stream, data, wanted).context("cannot wait")?;
-                match slots.get_mut(slot) {
-                    Some(place) => *place = Some(client),
-                    None => slots.push(Some(client)),
-                }
-                begun += 1;
+        while run.over() < self.count {
+            while run.begun < self.count && run.begun - run.over() < self.at_once {
+                run.add(self.begin(run.begun)?)?;
             }
             events.clear();
             let limit = Timespec::try_from(PATIENCE)?;
             let buffer = rustix::buffer::spare_capacity(&mut events);
-            epoll::wait(&epoll, buffer, Some(&limit)).context("cannot wait")?;
+            epoll::wait(&run.epoll, buffer, Some(&limit)).context("cannot wait")?;
             if events.is_empty() {
+                let (open, done) = (run.begun - run.over(), run.outcome.done);
                 if self.lenient {
-                    outcome.failed = self.count - outcome.done;
+                    run.outcome.failed = self.count - done;
                     break;
                 }
-                let open = begun - outcome.done - outcome.failed;
-                bail!(
-                    "{open} of {begun} connections stand still, {} are done",
-                    outcome.done
-                );
+                bail!("{open} connections stand still, {done} are done");
             }
             for event in &events {
-                let slot = event.data.u64() as usize;
-                let Some(client) = slots.get_mut(slot).and_then(Option::as_mut) else {
-                    continue;
-                };
-                match self.step(client) {
-                    Ok(Step::Wait) => continue,
-                    Ok(Step::Done) => outcome.done += 1,
-                    Err(_) if self.lenient => {
-                        outcome.failed += 1;
-                        slots[slot] = None;
-                        free.push(slot);
-                        continue;
-                    }
-                    Err(error) => {
-                        let done = outcome.done;
-                        return Err(error).with_context(|| format!("after {done} connections"));
-                    }
-                }
-                let client = slots[slot].take();
-                free.push(slot);
-                match (client, self.end) {
-                    (Some(client), End::Stay) => {
-                        epoll::delete(&epoll, &client.stream).context("cannot wait")?;
-                        outcome.kept.push(client.stream);
-                    }
-                    (Some(client), End::Reset) => reset(client.stream)?,
-                    _ => {}
-                }
+                self.attend(&mut run, event.data.u64() as usize)?;
             }
         }
-        outcome.time = start.elapsed();
-        Ok(outcome)
+        run.outcome.time = start.elapsed();
+        Ok(run.outcome)
+    }
+
+    /// Looks at a connection to which something happened.
+    fn attend(&self, run: &mut Run, slot: usize) -> Result<()> {
+        let Some(client) = run.slots.get_mut(slot).and_then(Option::as_mut) else {
+            return Ok(());
+        };
+        match self.step(client) {
+            Ok(Step::Wait) => Ok(()),
+            Ok(Step::Done) => run.finish(slot, self.end),
+            Err(_) if self.lenient => {
+                run.outcome.failed += 1;
+                run.slots[slot] = None;
+                run.free.push(slot);
+                Ok(())
+            }
+            Err(error) => {
+                let done = run.outcome.done;
+                Err(error).with_context(|| format!("after {done} connections"))
+            }
+        }
     }
 
     fn begin(&self, number: usize) -> Result<Client> {
