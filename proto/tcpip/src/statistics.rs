@@ -17,6 +17,8 @@ pub struct Statistics {
     pub connections: usize,
     /// Bytes that the buffers of all TCP connections take.
     pub buffered: usize,
+    /// Bytes that are kept for the buffers of further connections.
+    pub spare: usize,
     /// TCP connections in their handshake.
     pub half_open: usize,
     /// TCP connections in TIME-WAIT.
@@ -56,6 +58,7 @@ impl Stack {
             udp: engine.udp.counters,
             connections,
             buffered: engine.tcp.buffered(),
+            spare: engine.tcp.spare(),
             half_open,
             time_wait,
         }

@@ -172,7 +172,9 @@ impl Plan<'_> {
                 run.add(self.begin(run.begun)?)?;
             }
             events.clear();
-            let limit = Timespec::try_from(PATIENCE)?;
+            // Where refusal is expected, it is not waited for.
+            let patience = if self.lenient { PATIENCE / 5 } else { PATIENCE };
+            let limit = Timespec::try_from(patience)?;
             let buffer = rustix::buffer::spare_capacity(&mut events);
             epoll::wait(&run.epoll, buffer, Some(&limit)).context("cannot wait")?;
             if events.is_empty() {

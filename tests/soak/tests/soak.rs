@@ -4,10 +4,7 @@
 
 #![forbid(unsafe_code)]
 
-use std::{
-    sync::{Mutex, OnceLock, PoisonError},
-    time::Duration,
-};
+use std::{sync::OnceLock, time::Duration};
 
 use fata_soak::world::Soak;
 use fata_test_harness::{
@@ -32,9 +29,6 @@ fn images() -> Result<&'static Images, Ending> {
 }
 
 fn soak(memory: u32, scale: &str) -> Check {
-    // One after the other: each wants the whole machine.
-    static TURN: Mutex<()> = Mutex::new(());
-    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let platform = Platform::Spt;
     if let Some(reason) = platform.missing() {
         return Err(Ending::Skipped(reason));

@@ -166,6 +166,11 @@ impl Tcp {
         self.budget.used()
     }
 
+    /// Bytes that are kept for the buffers of further connections.
+    pub(crate) fn spare(&self) -> usize {
+        self.budget.spare()
+    }
+
     /// How many connections there are, how many handshakes under way, and how many in TIME-WAIT.
     pub(crate) fn population(&self) -> (usize, usize, usize) {
         let (half_open, time_wait) = (self.half_open.len(), self.time_wait.len());

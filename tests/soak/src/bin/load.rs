@@ -70,7 +70,11 @@ fn run() -> Result<()> {
     }
     let numbers = lab.settle()?;
     lab.answers()?;
-    println!("in use at the end: {}", numbers.get("used"));
+    println!(
+        "in use at the end: {}, {} of it for the next connections",
+        numbers.get("used"),
+        numbers.get("spare")
+    );
     println!("most in use: {}", numbers.get("peak"));
     for name in [
         "served",

@@ -153,7 +153,7 @@ async fn tell(stack: &Stack, served: &Served) -> Result<(), Error> {
         let (now, ever) = (served.now.get(), served.ever.get());
         let text = format!(
             "used={} peak={} size={} connections={} half-open={} time-wait={} buffered={} \
-             held={now} served={ever} cookies={} refused={} resets-in={} resets-out={} \
+             spare={} held={now} served={ever} cookies={} refused={} resets-in={} resets-out={} \
              challenges={} timed-out={} unresolved={} fragments-lost={}",
             memory.used,
             memory.peak,
@@ -162,6 +162,7 @@ async fn tell(stack: &Stack, served: &Served) -> Result<(), Error> {
             all.half_open,
             all.time_wait,
             all.buffered,
+            all.spare,
             all.tcp.cookies,
             all.tcp.refused,
             all.tcp.resets_in,

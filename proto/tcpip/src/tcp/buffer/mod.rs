@@ -56,6 +56,11 @@ impl Budget {
         self.used
     }
 
+    /// Bytes that are kept for the next connection.
+    pub(crate) const fn spare(&self) -> usize {
+        self.spare
+    }
+
     /// Whether buffers should no longer grow: three quarters are taken.
     pub(crate) const fn tight(&self) -> bool {
         self.taken() > self.limit / 4 * 3
