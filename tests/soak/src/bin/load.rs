@@ -20,8 +20,8 @@ Makes the scenarios happen, all if none is named, and judges. Ends the unikernel
 
 /// The tap on whose other side the load is a host.
 const TAP: &str = "wire0";
-/// So many files: more than a crowd of the long form.
-const FILES: u64 = 120_000;
+/// So many files: more than a crowd has.
+const FILES: u64 = 12_000;
 
 fn main() -> ExitCode {
     match run() {
