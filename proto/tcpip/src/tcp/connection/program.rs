@@ -20,6 +20,11 @@ use crate::{
 /// The send buffer holds at least that much when the configuration allows it.
 const LEAST_SEND: u32 = 65_536;
 
+/// Bytes in a nanosecond of the fastest line that a buffer is to fill: 100 Gb/s.
+const FASTEST_LINE: u64 = 12;
+/// Most bytes to send that are held for a peer however near.
+const SHORT_PATH: u64 = 512 * 1024;
+
 impl Connection {
     /// Reads into `buffer`; `Ok(0)` is the end, or an empty buffer. Not ready: [`Self::on_readable`].
     pub(crate) fn read(
@@ -85,9 +90,13 @@ impl Connection {
         Poll::Ready(Ok(count))
     }
 
-    /// Twice what may be under way, so that the next window is written while this one travels.
+    /// Twice what may be under way, so that the next window is written while this one travels, but
+    /// no more than the fastest of lines holds: without loss the window grows beyond all measure, and
+    /// what waits in the peer's queue then leaves the caches before it is read.
     fn send_limit(&mut self, env: &Env<'_>) -> u32 {
-        let most = env.config.send_buffer.clamp(1, 1 << 30) as u32;
+        let line = self.rtt.minimum_ns().saturating_mul(FASTEST_LINE);
+        let line = line.max(SHORT_PATH);
+        let most = line.min(env.config.send_buffer.clamp(1, 1 << 30) as u64) as u32;
         let wanted = self.control.window.saturating_mul(2).max(LEAST_SEND);
         self.send_limit = if env.budget.exhausted() {
             LEAST_SEND
