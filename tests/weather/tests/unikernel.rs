@@ -96,7 +96,11 @@ fn with_bursts_of_loss() {
 
 #[test]
 fn with_frames_that_overtake() {
-    arrives("reorder", "--reorder 5% --reorder-by 3ms --delay 1ms", 2 * MB);
+    arrives(
+        "reorder",
+        "--reorder 5% --reorder-by 3ms --delay 1ms",
+        2 * MB,
+    );
 }
 
 #[test]
