@@ -59,6 +59,16 @@ pub struct Capabilities {
 }
 
 impl Capabilities {
+    /// Nothing: plain frames.
+    pub const NONE: Self = Self {
+        checksum: false,
+        tcp4: false,
+        tcp6: false,
+        udp: false,
+        receive_large: false,
+        gather: false,
+    };
+
     /// Whether a frame for sending may ask for `offload`. Segments need checksums of their own, so
     /// who wants the one leaves the other to the device too.
     pub const fn include(&self, offload: &Offload) -> bool {

@@ -33,6 +33,7 @@ pub(crate) struct Machine {
     pub(crate) pool: Pool,
     pub(crate) blocks: Blocks,
     features: Cell<u32>,
+    offload: Cell<Offload>,
     /// Network devices that the program uses.
     opened: Cell<u64>,
     /// Those that could not receive because no buffer was free.
@@ -76,6 +77,7 @@ impl Machine {
             pool: Pool::new(),
             blocks: Blocks::new(),
             features: Cell::new(0),
+            offload: Cell::new(Offload::NONE),
             opened: Cell::new(0),
             starved: Cell::new(0),
             devices: [const { Cell::new(Device::None) }; MAX_ENTRIES],
@@ -91,6 +93,7 @@ impl Machine {
     /// 2. Called once, before anything else here.
     pub(crate) unsafe fn init(&self, info: &BootInfo, offer: &Offer, image_end: usize) {
         self.features.set(offer.features);
+        self.offload.set(Offload::new(offer, info.mem_size));
         self.waiter.init(info.epoll_fd, info.timer_fd);
         if offer.features & OFFER_SEED != 0 {
             self.seed.init(&offer.seed);
@@ -100,7 +103,7 @@ impl Machine {
         self.command_line.set(Some(command_line));
         // SAFETY: likewise.
         let manifest = unsafe { manifest(info.manifest as usize) };
-        let needs = self.attach(&manifest, offer, info.mem_size);
+        let needs = self.attach(&manifest, offer);
         // SAFETY: the memory behind the image is free, and is given out here once: what comes before
         // `start` to queues and pool, the rest by `memory`.
         let start = unsafe { self.carve(image_end.next_multiple_of(PAGE), &needs) };
@@ -112,7 +115,7 @@ impl Machine {
     }
 
     /// Fills the table of devices, and says what memory they need.
-    fn attach(&self, manifest: &Manifest<&[u8]>, offer: &Offer, memory: u64) -> Needs {
+    fn attach(&self, manifest: &Manifest<&[u8]>, offer: &Offer) -> Needs {
         let mut needs = Needs {
             pool: None,
             queues: 0,
@@ -124,20 +127,10 @@ impl Machine {
             let fd = attachment.fd;
             self.devices[index].set(match attachment.properties {
                 Properties::Net { mac, mtu } => {
-                    let nic = Nic {
-                        fd,
-                        mac,
-                        mtu,
-                        vnet: vnet(offer, offer.vnet, index),
-                        offload: offload(offer, index),
-                        keep: keep(offer, index, memory),
-                    };
-                    let pool = needs.pool.get_or_insert(Sizes { mtu, large: 0 });
+                    let large = self.offload.get().buffers;
+                    let pool = needs.pool.get_or_insert(Sizes { mtu, large });
                     pool.mtu = pool.mtu.max(mtu);
-                    if nic.offload.receive_large {
-                        pool.large = large_buffers(memory);
-                    }
-                    Device::Net(nic)
+                    Device::Net(Nic::plain(fd, mac, mtu))
                 }
                 Properties::Block {
                     capacity,
@@ -194,7 +187,9 @@ impl Machine {
 
     /// Does what [`Platform::net_open`](fata_abi::Platform::net_open) says.
     pub(crate) fn net_open(&self, handle: Handle) -> Result<NetInfo, Error> {
-        let nic = self.net(handle)?;
+        let mut nic = self.net(handle)?;
+        self.offload.get().apply(&mut nic, handle.index());
+        self.devices[handle.index()].set(Device::Net(nic));
         self.opened.set(self.opened.get() | 1 << handle.index());
         Ok(nic.info())
     }
@@ -280,6 +275,66 @@ fn give_back(token: usize) {
     machine().pool.give_back(token);
 }
 
+/// What the tender offers for network devices beyond plain frames. A device learns of its part when
+/// it is opened: an image without one is not to contain what works it out.
+#[derive(Clone, Copy)]
+struct Offload {
+    gather: bool,
+    /// Devices with a header before each frame, and of those the ones that cut datagrams and the ones
+    /// that may hand in large frames.
+    vnet: u64,
+    udp: u64,
+    large: u64,
+    /// Large buffers, if any device has use for them.
+    buffers: usize,
+}
+
+impl Offload {
+    const NONE: Self = Self {
+        gather: false,
+        vnet: 0,
+        udp: 0,
+        large: 0,
+        buffers: 0,
+    };
+
+    fn new(offer: &Offer, memory: u64) -> Self {
+        // A header is written as a part of its own.
+        const BOTH: u32 = OFFER_VNET | OFFER_GATHER;
+        let vnet = if offer.features & BOTH == BOTH {
+            offer.vnet
+        } else {
+            0
+        };
+        let large = vnet & offer.vnet_large;
+        Self {
+            gather: offer.features & OFFER_GATHER != 0,
+            vnet,
+            udp: vnet & offer.vnet_udp,
+            large,
+            buffers: if large == 0 { 0 } else { large_buffers(memory) },
+        }
+    }
+
+    /// Tells the device at `index` of its part.
+    fn apply(&self, nic: &mut Nic, index: usize) {
+        let has = |set: u64| set >> index & 1 != 0;
+        nic.vnet = has(self.vnet);
+        nic.offload = Capabilities {
+            checksum: nic.vnet,
+            tcp4: nic.vnet,
+            tcp6: nic.vnet,
+            udp: has(self.udp),
+            receive_large: has(self.large),
+            gather: self.gather,
+        };
+        // Half of the buffers, shared fairly, are always there to receive into.
+        if nic.offload.receive_large {
+            nic.keep = (self.buffers / (2 * self.large.count_ones() as usize)) as u16;
+        }
+    }
+}
+
 /// What devices need of the guest's memory.
 struct Needs {
     /// Buffers, if there is a network device.
@@ -354,36 +409,6 @@ unsafe fn manifest(address: usize) -> Manifest<&'static [u8]> {
     Manifest::from_tender(unsafe {
         slice::from_raw_parts(start, HEADER_SIZE + entries * ENTRY_SIZE)
     })
-}
-
-/// Whether the network device at `index` is in a set of those with a header before each frame.
-fn vnet(offer: &Offer, set: u64, index: usize) -> bool {
-    // A header is written as a part of its own.
-    const BOTH: u32 = OFFER_VNET | OFFER_GATHER;
-    offer.features & BOTH == BOTH && (set & offer.vnet) >> index & 1 != 0
-}
-
-/// Large frames of a device that may be kept: half of the buffers, shared fairly, are always there to
-/// receive into.
-fn keep(offer: &Offer, index: usize, memory: u64) -> u16 {
-    if !offload(offer, index).receive_large {
-        return 0;
-    }
-    let devices = offer.vnet_large.count_ones().max(1) as usize;
-    (large_buffers(memory) / (2 * devices)) as u16
-}
-
-/// What may be left to the network device at `index`.
-fn offload(offer: &Offer, index: usize) -> Capabilities {
-    let any = vnet(offer, offer.vnet, index);
-    Capabilities {
-        checksum: any,
-        tcp4: any,
-        tcp6: any,
-        udp: vnet(offer, offer.vnet_udp, index),
-        receive_large: vnet(offer, offer.vnet_large, index),
-        gather: offer.features & OFFER_GATHER != 0,
-    }
 }
 
 fn max_transfer(block_size: u16, offer: &Offer) -> usize {

@@ -35,6 +35,18 @@ pub(crate) struct Nic {
 }
 
 impl Nic {
+    /// A device of plain frames.
+    pub(crate) const fn plain(fd: i32, mac: [u8; 6], mtu: u16) -> Self {
+        Self {
+            fd,
+            mac,
+            mtu,
+            vnet: false,
+            offload: Capabilities::NONE,
+            keep: 0,
+        }
+    }
+
     pub(crate) fn info(self) -> NetInfo {
         NetInfo {
             mac: self.mac,

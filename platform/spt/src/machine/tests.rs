@@ -323,7 +323,7 @@ fn devices_do_what_is_offered_for_each() {
     };
     let info = |offer: &Offer, index| {
         let (machine, _) = start(manifest, b"", offer);
-        machine.net(Handle::new(index).unwrap()).unwrap().info()
+        machine.net_open(Handle::new(index).unwrap()).unwrap()
     };
     let [first, second, third] = [1, 2, 3].map(|index| info(&offer, index));
     let tcp = Capabilities {
@@ -345,6 +345,9 @@ fn devices_do_what_is_offered_for_each() {
         ..Capabilities::default()
     };
     assert_eq!((third.offload, third.max_frame), (gather, 1514));
+    // One device takes large frames, and half of the most buffers are its own to keep.
+    let kept = (large_buffers(u64::MAX) / 2) as u16;
+    assert_eq!([first.keep, second.keep, third.keep], [kept, 0, 0]);
     // A tender that does not let headers be written has none.
     offer.features = OFFER_VNET;
     assert_eq!(info(&offer, 1).offload, Capabilities::default());
