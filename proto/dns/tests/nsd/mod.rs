@@ -6,6 +6,7 @@ use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::{Mutex, PoisonError},
     thread,
     time::{Duration, Instant},
 };
@@ -25,12 +26,17 @@ pub(crate) fn find(tool: &str) -> Option<PathBuf> {
         .find(|file| file.is_file())
 }
 
+/// Ports that were given out: the one of an NSD that is about to start looks free.
+static GIVEN: Mutex<Vec<u16>> = Mutex::new(Vec::new());
+
 /// A port that is free for UDP and TCP.
 fn free_port() -> io::Result<u16> {
+    let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
     loop {
         let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let port = tcp.local_addr()?.port();
-        if UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+        if !given.contains(&port) && UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            given.push(port);
             return Ok(port);
         }
     }
@@ -77,7 +83,7 @@ impl Nsd {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let started = Self { child, address };
         let deadline = Instant::now() + Duration::from_secs(10);
-        while TcpStream::connect(address).is_err() {
+        while !listens(address) {
             if Instant::now() > deadline {
                 let log = fs::read_to_string(folder.join("nsd.log")).unwrap_or_default();
                 return Err(io::Error::other(format!(
@@ -88,6 +94,13 @@ impl Nsd {
         }
         Ok(started)
     }
+}
+
+/// Whether somebody listens there. A connection from the very port that it goes to is answered by
+/// itself.
+fn listens(address: SocketAddr) -> bool {
+    let own = TcpStream::connect(address).and_then(|stream| stream.local_addr());
+    own.is_ok_and(|own| own != address)
 }
 
 impl Drop for Nsd {
