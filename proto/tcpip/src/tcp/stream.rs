@@ -5,7 +5,7 @@ use alloc::rc::Rc;
 use core::{
     future::poll_fn,
     net::SocketAddr,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
@@ -262,14 +262,7 @@ impl Held {
         cx: &Context<'_>,
         f: impl FnOnce(&mut Connection, &mut Env<'_>) -> Poll<Result<R, Error>>,
     ) -> Poll<Result<R, Error>> {
-        let done = self.with(|connection, env| {
-            let done = f(connection, env);
-            if done.is_pending() {
-                connection.on_readable(cx.waker());
-            }
-            done
-        });
-        done.unwrap_or(Poll::Ready(Err(Error::NotConnected)))
+        self.wait(cx, Connection::on_readable, f)
     }
 
     /// Asks `f`, and notes who wants to write if it has nothing to say.
@@ -278,10 +271,20 @@ impl Held {
         cx: &Context<'_>,
         f: impl FnOnce(&mut Connection, &mut Env<'_>) -> Poll<Result<R, Error>>,
     ) -> Poll<Result<R, Error>> {
+        self.wait(cx, Connection::on_writable, f)
+    }
+
+    /// Asks `f`, and lets `note` know who waits if it has nothing to say.
+    fn wait<R>(
+        &self,
+        cx: &Context<'_>,
+        note: fn(&mut Connection, &Waker),
+        f: impl FnOnce(&mut Connection, &mut Env<'_>) -> Poll<Result<R, Error>>,
+    ) -> Poll<Result<R, Error>> {
         let done = self.with(|connection, env| {
             let done = f(connection, env);
             if done.is_pending() {
-                connection.on_writable(cx.waker());
+                note(connection, cx.waker());
             }
             done
         });
