@@ -6,8 +6,8 @@
 //!
 //! - **inside an image**: [`Platform`] is what `platform/*` implement and the runtime above calls
 //!   through the functions of [`platform`]; [`Frame`], [`Offload`] and [`block`] are what crosses.
-//! - **outside it**: tenders and tools read an image through [`note`], [`manifest`], [`image`] and
-//!   [`spt`], the ELF notes and memory layouts of Solo5's ABI with Fata's negotiated additions.
+//! - **outside it**: tenders and tools read an image through [`note`], [`manifest`] and [`image`], and
+//!   start it by [`solo5`] and [`spt`], the ABIs of Solo5's targets, with an [`offer`] beyond.
 //!
 //! Start with [`Platform`]: its documentation is the contract.
 
@@ -19,7 +19,9 @@ pub mod image;
 pub mod manifest;
 pub mod net;
 pub mod note;
+pub mod offer;
 pub mod platform;
+pub mod solo5;
 pub mod spt;
 
 pub use block::BlockInfo;

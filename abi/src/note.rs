@@ -15,7 +15,7 @@ pub const TYPE_ABI: u32 = 0x3149_4241;
 pub const TYPE_MANIFEST: u32 = 0x3154_464d;
 /// Type of Fata's note whose descriptor is the address of an [`Image`](crate::image::Image): "IMG1".
 pub const TYPE_IMAGE: u32 = 0x3147_4d49;
-/// Type of Fata's note whose descriptor is the address of an [`Offer`](crate::spt::Offer): "OFR1".
+/// Type of Fata's note whose descriptor is the address of an [`Offer`](crate::offer::Offer): "OFR1".
 pub const TYPE_OFFER: u32 = 0x3152_464f;
 /// Bytes before the descriptor, for both owner names: three words and the name padded to 8.
 pub const HEADER_SIZE: usize = 20;

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: ISC
 //! The first instruction of an image, and the notes by which a tender knows it before.
 //!
-//! Sections and their order are those of the linker script, [`fata_abi::spt::LINKER_SCRIPT`].
+//! Sections and their order are those of the linker script, [`fata_abi::solo5::LINKER_SCRIPT`].
 
 use core::{arch::naked_asm, cell::UnsafeCell, hint::black_box};
 
 use fata_abi::{
     note::{self, AddressNote, Note, Target},
-    spt::{ABI_VERSION, BootInfo, Offer, WANT_LARGE, WANT_LARGE_UDP},
+    offer::{Offer, WANT_LARGE, WANT_LARGE_UDP},
+    spt::{ABI_VERSION, BootInfo},
 };
 
 use crate::{machine::machine, syscall};

@@ -7,10 +7,11 @@ use fata_abi::{
     Error, Frame, Handle, HandleSet, Memory, NetInfo,
     manifest::{ENTRY_SIZE, HEADER_SIZE, MAX_ENTRIES, Manifest, Properties},
     net::Capabilities,
-    spt::{
-        BootInfo, OFFER_EDGE, OFFER_FLUSH, OFFER_GATHER, OFFER_GUARD, OFFER_SEED, OFFER_TRANSFER,
-        OFFER_VNET, Offer, large_buffers,
+    offer::{
+        OFFER_EDGE, OFFER_FLUSH, OFFER_GATHER, OFFER_GUARD, OFFER_SEED, OFFER_TRANSFER, OFFER_VNET,
+        Offer, large_buffers,
     },
+    spt::BootInfo,
 };
 
 use crate::{

@@ -12,7 +12,7 @@
 
 use core::{cell::Cell, ptr};
 
-use fata_abi::{Frame, Offload, frame::Release, net::vnet, spt::LARGE_BUFFER};
+use fata_abi::{Frame, Offload, frame::Release, net::vnet, offer::LARGE_BUFFER};
 
 /// Small buffers in the pool, one for each bit of a word.
 pub(crate) const BUFFERS: usize = u64::BITS as usize;

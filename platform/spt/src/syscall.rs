@@ -7,7 +7,7 @@
 
 use core::arch::asm;
 
-use fata_abi::spt::GATHER_PARTS;
+use fata_abi::offer::GATHER_PARTS;
 
 /// A Linux error number.
 pub(crate) type Errno = i32;

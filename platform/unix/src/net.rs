@@ -16,7 +16,7 @@ use fata_abi::{
     Error, Frame, NetInfo, Offload,
     frame::Release,
     net::{Capabilities, LONGEST_FRAME, vnet},
-    spt::LARGE_BUFFER,
+    offer::LARGE_BUFFER,
 };
 use fata_tender::attach::Vnet;
 use rustix::io::Errno;

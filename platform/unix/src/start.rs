@@ -7,7 +7,7 @@ use std::{
     ffi::{OsString, c_char, c_int},
 };
 
-use fata_abi::{manifest::Manifest, platform, spt::large_buffers};
+use fata_abi::{manifest::Manifest, offer::large_buffers, platform};
 use fata_tender::{
     attach::{self, Wants},
     options::{DEFAULT_MEMORY, Options},

@@ -13,11 +13,7 @@ mod notes;
 
 use std::{fs::File, io, os::unix::fs::FileExt, path::Path};
 
-use fata_abi::{
-    manifest::Manifest,
-    note::Target,
-    spt::{LOAD_MIN, Offer},
-};
+use fata_abi::{manifest::Manifest, note::Target, offer::Offer, solo5::LOAD_MIN};
 
 pub use error::{ElfError, SegmentRule};
 
@@ -123,7 +119,7 @@ pub struct OfferPlace {
     pub address: u64,
     /// Its bytes, [`Offer::FIRST_SIZE`] at least; a tender may know of fewer or more.
     pub size: u16,
-    /// What the image wants: bits of [`fata_abi::spt`] that begin with `WANT_`.
+    /// What the image wants: bits of [`fata_abi::offer`] that begin with `WANT_`.
     pub wants: u16,
 }
 

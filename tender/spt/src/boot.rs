@@ -11,10 +11,12 @@ use std::{
 
 use fata_abi::{
     manifest::Properties,
-    spt::{
-        BOOT_INFO, BootInfo, COMMAND_LINE_SIZE, OFFER_EDGE, OFFER_FLUSH, OFFER_GATHER, OFFER_GUARD,
-        OFFER_SEED, OFFER_TRANSFER, OFFER_VNET, Offer,
+    offer::{
+        OFFER_EDGE, OFFER_FLUSH, OFFER_GATHER, OFFER_GUARD, OFFER_SEED, OFFER_TRANSFER, OFFER_VNET,
+        Offer,
     },
+    solo5::COMMAND_LINE_SIZE,
+    spt::{BOOT_INFO, BootInfo},
 };
 use fata_tender::{
     Error,

@@ -22,7 +22,10 @@ use std::{
     slice,
 };
 
-use fata_abi::spt::{BOOT_INFO, LOAD_MIN, MEMORY_BASE};
+use fata_abi::{
+    solo5::LOAD_MIN,
+    spt::{BOOT_INFO, MEMORY_BASE},
+};
 use fata_tender::{Error, elf::PAGE_SIZE};
 use rustix::mm::MprotectFlags;
 
@@ -263,6 +266,6 @@ fn leave_shadow_stack() {
 // The largest manifest, command line, title and filter fit between boot information and image.
 const _: () = {
     use crate::filter::bpf::MAX_INSTRUCTIONS;
-    let most = 8192 + fata_abi::spt::COMMAND_LINE_SIZE + title::MAX_SIZE + 8 * MAX_INSTRUCTIONS;
+    let most = 8192 + fata_abi::solo5::COMMAND_LINE_SIZE + title::MAX_SIZE + 8 * MAX_INSTRUCTIONS;
     assert!(BOOT_INFO + most as u64 + 3 * PAGE_SIZE < LOAD_MIN);
 };

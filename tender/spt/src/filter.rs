@@ -18,7 +18,8 @@ pub mod bpf;
 
 use fata_abi::{
     manifest::{Attachment, Properties},
-    spt::{GATHER_PARTS, MEMORY_BASE},
+    offer::GATHER_PARTS,
+    spt::MEMORY_BASE,
 };
 
 use crate::{

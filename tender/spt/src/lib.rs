@@ -9,7 +9,7 @@
 //! In order of running: `memory` (map and load), `boot` (what the guest is told), `sandbox` (what
 //! the process gives up), `filter` (which system calls stay), `depart` (unmap the tender, close the
 //! filter, jump). The ABI is Solo5's spt, version 2 (Solo5 `docs/architecture.md`,
-//! `include/spt_abi.h`), so images of MirageOS run too; [`fata_abi::spt::Offer`] is what goes
+//! `include/spt_abi.h`), so images of MirageOS run too; [`fata_abi::offer::Offer`] is what goes
 //! beyond it.
 
 mod boot;
@@ -29,7 +29,8 @@ use std::{
 use fata_abi::{
     manifest::{Manifest, Properties},
     note::Target,
-    spt::{ABI_VERSION, EPOLL_TIMER, WANT_LARGE, WANT_LARGE_UDP, large_buffers},
+    offer::{WANT_LARGE, WANT_LARGE_UDP, large_buffers},
+    spt::{ABI_VERSION, EPOLL_TIMER},
 };
 use fata_tender::{
     Error,

@@ -6,7 +6,7 @@
 
 use std::{ptr, slice};
 
-use fata_abi::spt::{LOAD_MIN, MEMORY_BASE};
+use fata_abi::{solo5::LOAD_MIN, spt::MEMORY_BASE};
 use fata_tender::{
     Error,
     elf::{ElfError, Image, PAGE_SIZE, Source},

@@ -3,7 +3,7 @@
 
 use std::{fmt, io, path::Path};
 
-use fata_abi::{manifest::ManifestError, note::Target, spt::LOAD_MIN};
+use fata_abi::{manifest::ManifestError, note::Target, solo5::LOAD_MIN};
 
 use super::{Abi, MAX_HEADERS};
 use crate::Error;

@@ -7,7 +7,7 @@
 use fata_abi::{
     manifest::{Manifest, NOTE_PADDING},
     note::{self, FATA, SOLO5},
-    spt::Offer,
+    offer::Offer,
 };
 
 use super::{

@@ -7,7 +7,7 @@
 
 use std::os::unix::ffi::OsStrExt;
 
-use fata_abi::spt::LOAD_MIN;
+use fata_abi::solo5::LOAD_MIN;
 
 use crate::{
     memory::GuestMemory,

@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::Context;
-use fata_abi::spt;
+use fata_abi::solo5;
 
 use super::{BuildFlags, toolchain};
 use crate::{
@@ -53,8 +53,8 @@ pub fn unix(project: &Project, flags: &BuildFlags) -> Command {
 /// The command that builds an image for spt.
 pub fn spt(project: &Project, flags: &BuildFlags) -> anyhow::Result<Command> {
     let work = project.work();
-    let (script, libraries) = (work.join("link/spt.ld"), work.join("link/empty"));
-    write_if_changed(&script, spt::LINKER_SCRIPT)?;
+    let (script, libraries) = (work.join("link/solo5.ld"), work.join("link/empty"));
+    write_if_changed(&script, solo5::LINKER_SCRIPT)?;
     for name in HOST_LIBRARIES {
         write_if_changed(&libraries.join(format!("lib{name}.a")), EMPTY_ARCHIVE)?;
     }
