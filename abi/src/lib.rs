@@ -7,7 +7,7 @@
 //! - **inside an image**: [`Platform`] is what `platform/*` implement and the runtime above calls
 //!   through the functions of [`platform`]; [`Frame`], [`Offload`] and [`block`] are what crosses.
 //! - **outside it**: tenders and tools read an image through [`note`], [`manifest`] and [`image`], and
-//!   start it by [`solo5`] and [`spt`], the ABIs of Solo5's targets, with an [`offer`] beyond.
+//!   start it by [`solo5`], [`spt`] and [`hvt`], the ABIs of Solo5's targets, with an [`offer`] beyond.
 //!
 //! Start with [`Platform`]: its documentation is the contract.
 
@@ -15,6 +15,7 @@
 
 pub mod block;
 pub mod frame;
+pub mod hvt;
 pub mod image;
 pub mod manifest;
 pub mod net;

@@ -98,6 +98,10 @@ pub const OFFER_EDGE: u32 = 1 << 4;
 pub const OFFER_GATHER: u32 = 1 << 5;
 /// [`Offer::vnet`] and what follows it are filled in.
 pub const OFFER_VNET: u32 = 1 << 6;
+/// On hvt: the network ring and the ring of block devices work as
+/// [`ring`](crate::hvt::ring) says. Offered only with [`FEATURE_RING`](crate::hvt::FEATURE_RING), and to
+/// an image that has a device.
+pub const OFFER_RINGS: u32 = 1 << 7;
 /// With [`OFFER_GATHER`]: a header, a frame, and two places that its payload comes from.
 pub const GATHER_PARTS: usize = 4;
 

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: ISC
+//! The ring by which a guest hands work to another thread of its tender, without leaving the guest.
+//!
+//! The layout is Solo5's (Solo5 `include/hvt_ring.h`, since 0.11). The guest writes entries and
+//! advances [`entries_tail`](Ring::entries_tail); the host takes them, advances
+//! [`entries_head`](Ring::entries_head), and answers some with a commit. Indices run freely; a slot is
+//! the index modulo [`SLOTS`]. Each side writes its own line of indices and reads the other's.
+//!
+//! A host that is about to sleep sets [`needs_kick`](Ring::needs_kick), and looks for entries once
+//! more behind a full fence; a guest looks at it behind a full fence after it has advanced its tail,
+//! and kicks ([`KICK_PORT`](super::KICK_PORT)) if it is set.
+//!
+//! # As Solo5 has it
+//!
+//! One ring, [`NET`], for all network devices. [`NET_WRITE`] sends a frame: no commit, the buffer is
+//! free when the head has passed. [`NET_READ`] is answered at once, with a frame or
+//! [`AGAIN`](super::AGAIN).
+//!
+//! # With `OFFER_RINGS`
+//!
+//! - A [`NET_READ`] lends its buffer to the host until a frame has come for it; then comes the commit.
+//!   Frames fill the buffers of a device in the order in which those were lent. At most [`SLOTS`]
+//!   buffers are lent at once.
+//! - A second ring, [`BLOCK`], lies [`BLOCK_RING_OFFSET`] behind the first and takes [`BLOCK_READ`],
+//!   [`BLOCK_WRITE`] and [`BLOCK_FLUSH`], each answered by a commit, in any order. A transfer is as long
+//!   as the offer says at most.
+//! - The [`Poll`](super::Poll) hypercall ends when there is a commit that the guest has not taken
+//!   ([`commits_head`](Ring::commits_head) behind [`commits_tail`](Ring::commits_tail)), in either ring.
+//!
+//! Neither side believes the other: the host checks each entry as it would a hypercall, and ends a
+//! guest whose entries lead outside of its memory.
+
+use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64};
+
+/// Number of entries, and of commits.
+pub const SLOTS: u32 = 1024;
+/// The network ring, as the value of a kick.
+pub const NET: u32 = 0;
+/// The ring of block devices, as the value of a kick.
+pub const BLOCK: u32 = 1;
+/// From the network ring to the ring of block devices.
+pub const BLOCK_RING_OFFSET: u64 = (size_of::<Ring>() as u64).next_multiple_of(4096);
+/// Bytes of memory for both rings.
+pub const RINGS_SIZE: u64 = 2 * BLOCK_RING_OFFSET;
+
+/// Operation of an entry: send a frame.
+pub const NET_WRITE: u32 = 1;
+/// Operation of an entry: receive a frame.
+pub const NET_READ: u32 = 2;
+/// Operation of an entry: from a block device into memory.
+pub const BLOCK_READ: u32 = 3;
+/// Operation of an entry: from memory to a block device.
+pub const BLOCK_WRITE: u32 = 4;
+/// Operation of an entry: make what was written durable.
+pub const BLOCK_FLUSH: u32 = 5;
+
+/// A ring in memory that guest and host share. All zero is an empty one.
+///
+/// Both may write at any time, so every word is atomic; none is ever more than a claim.
+#[repr(C)]
+#[derive(Debug)]
+pub struct Ring {
+    /// Entries that the guest has written.
+    pub entries_tail: AtomicU32,
+    /// Commits that the guest has taken.
+    pub commits_head: AtomicU32,
+    /// Keeps the guest's line apart from the host's.
+    pub guest_padding: [AtomicU32; 14],
+    /// Entries that the host has taken, and is done with where no commit follows.
+    pub entries_head: AtomicU32,
+    /// Commits that the host has written.
+    pub commits_tail: AtomicU32,
+    /// Not zero while the host sleeps, or is about to.
+    pub needs_kick: AtomicU32,
+    /// Keeps the host's line apart from the entries.
+    pub host_padding: [AtomicU32; 13],
+    /// What the guest asks for.
+    pub entries: [Entry; SLOTS as usize],
+    /// What the host answers.
+    pub commits: [Commit; SLOTS as usize],
+}
+
+/// What a guest asks for.
+#[repr(C)]
+#[derive(Debug)]
+pub struct Entry {
+    /// One of the operations above; the host passes over others.
+    pub operation: AtomicU32,
+    /// Index of the device in the manifest.
+    pub handle: AtomicU32,
+    /// Address of the memory.
+    pub data: AtomicU64,
+    /// Its length in bytes.
+    pub len: AtomicU32,
+    /// Returned in the commit.
+    pub id: AtomicU32,
+    /// First byte on a block device.
+    pub offset: AtomicU64,
+}
+
+/// What a host answers.
+#[repr(C)]
+#[derive(Debug)]
+pub struct Commit {
+    /// That of the entry.
+    pub id: AtomicU32,
+    /// [`OK`](super::OK) or how it failed.
+    pub result: AtomicI32,
+    /// Bytes transferred.
+    pub len: AtomicU32,
+    /// Nothing.
+    pub padding: AtomicU32,
+}
+
+const _: () = {
+    use core::mem::offset_of;
+    assert!(offset_of!(Ring, entries_head) == 64);
+    assert!(offset_of!(Ring, needs_kick) == 72);
+    assert!(offset_of!(Ring, entries) == 128);
+    assert!(offset_of!(Ring, commits) == 32896);
+    assert!(size_of::<Ring>() == 49280);
+    assert!(size_of::<Entry>() == 32 && offset_of!(Entry, offset) == 24);
+    assert!(size_of::<Commit>() == 16);
+};
