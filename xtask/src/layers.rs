@@ -39,7 +39,7 @@ const LAW: &[Layer] = &[
     layer("device/wiring", &["abi", "device", "runtime"]),
     layer("runtime", &["abi", "runtime"]),
     layer("proto", &["device", "runtime", "proto"]),
-    layer("platform", &["abi"]),
+    layer("platform", &["abi", "platform/solo5", "platform/x86"]),
     // An ordinary process is its own tender, so it attaches devices with a tender's code.
     layer("platform/unix", &["abi", "tender"]),
     layer("fata", &["abi", "device", "runtime", "proto", "platform"]),

@@ -1,0 +1,2 @@
+// SPDX-License-Identifier: ISC
+//! The hvt tender: runs a unikernel on a virtual CPU of KVM.
