@@ -12,7 +12,17 @@ mod chosen {
     pub const NAME: &str = "spt";
 }
 
-#[cfg(not(fata_platform = "spt"))]
+#[cfg(fata_platform = "hvt")]
+mod chosen {
+    // Linked for what they define, as on spt.
+    use fata_bare as _;
+    use fata_platform_hvt as _;
+
+    /// Name of the platform as the tool spells it.
+    pub const NAME: &str = "hvt";
+}
+
+#[cfg(not(any(fata_platform = "spt", fata_platform = "hvt")))]
 mod chosen {
     use core::{
         alloc::{GlobalAlloc, Layout},
@@ -115,7 +125,7 @@ mod chosen {
 pub use chosen::NAME;
 
 /// Places a note where tenders and tools look for it.
-#[cfg(fata_platform = "spt")]
+#[cfg(any(fata_platform = "spt", fata_platform = "hvt"))]
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __note {
@@ -127,7 +137,7 @@ macro_rules! __note {
 }
 
 /// A process has no notes that anyone reads, but it reads its own.
-#[cfg(not(fata_platform = "spt"))]
+#[cfg(not(any(fata_platform = "spt", fata_platform = "hvt")))]
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __note {
