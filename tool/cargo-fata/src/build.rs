@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: ISC
-//! `cargo fata build`: from a package to `dist/NAME.spt`, one sealed file.
+//! `cargo fata build`: from a package to `dist/NAME.TARGET`, one sealed file.
 //!
 //! [`recipe`] says how rustc and its linker are to be called, [`compile`] calls cargo, [`explain`]
 //! what goes wrong in sealing; the rest, which is here, turns the linked file into an image.
@@ -102,9 +102,9 @@ pub fn build(
     let target = flags.target.unwrap_or_else(|| project.config.target());
     let linked = match target {
         Target::Unix => compile::compile(project, recipe::unix(project, flags), output)?,
-        Target::Spt => {
+        Target::Spt | Target::Hvt => {
             toolchain::check(&project.folder)?;
-            compile::compile(project, recipe::spt(project, flags)?, output)?
+            compile::compile(project, recipe::sealed(project, target, flags)?, output)?
         }
     };
     let name = format!("{}.{}", project.binary, target.name());
@@ -117,7 +117,7 @@ pub fn build(
                 file,
             }
         }
-        Target::Spt => seal(project, &linked, file, &name, flags.debug)?,
+        Target::Spt | Target::Hvt => seal(project, &linked, file, &name, flags.debug)?,
     };
     let size = fs::metadata(&built.file).map_or(0, |metadata| metadata.len());
     let (path, seconds) = (display(&built.file), started.elapsed().as_secs_f32());

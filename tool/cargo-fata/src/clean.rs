@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::Context;
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use crate::{
     config::Target,
@@ -32,8 +32,9 @@ impl Clean {
         let project = Project::locate(&self.selection)?;
         let dist = project.dist();
         let image = |target: Target| dist.join(format!("{}.{}", project.binary, target.name()));
-        let made = [project.work(), image(Target::Unix), image(Target::Spt)];
-        let mut found: Vec<PathBuf> = made.into_iter().filter(|path| path.exists()).collect();
+        let images = Target::value_variants().iter().copied().map(image);
+        let made = [project.work()].into_iter().chain(images);
+        let mut found: Vec<PathBuf> = made.filter(|path| path.exists()).collect();
         found.retain(|path| !path.is_symlink());
         if found.is_empty() {
             output.status("Clean", "nothing to remove");

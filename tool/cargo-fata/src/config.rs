@@ -33,6 +33,8 @@ pub enum Target {
     /// A Linux process in a sandbox that leaves it a handful of system calls
     #[default]
     Spt,
+    /// A virtual CPU of KVM
+    Hvt,
 }
 
 impl Target {
@@ -41,6 +43,7 @@ impl Target {
         match self {
             Self::Unix => "unix",
             Self::Spt => "spt",
+            Self::Hvt => "hvt",
         }
     }
 }
@@ -177,7 +180,7 @@ mod tests {
         for (text, line, words) in [
             ("mem = 1\nmemm = 2", "line 2", "unknown field `memm`"),
             ("\n\nmem = \"1K\"", "line 3", "megabytes"),
-            ("target = \"hvt\"", "line 1", "unknown variant `hvt`"),
+            ("target = \"kvm\"", "line 1", "unknown variant `kvm`"),
             ("seal = ", "line 1", ""),
         ] {
             let error = format!("{:#}", Config::parse(text).unwrap_err());

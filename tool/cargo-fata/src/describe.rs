@@ -16,6 +16,7 @@ use serde::Serialize;
 
 use crate::{
     build::{self, BuildFlags},
+    config,
     failure::failure,
     image::{About, Elf, ImageError, symbols::Symbols},
     output::Output,
@@ -31,6 +32,10 @@ pub struct Describe {
     /// The image; Solo5's are understood too
     #[arg(conflicts_with_all = ["package", "bin"])]
     image: Option<PathBuf>,
+
+    /// Build it for this target [default: what `Fata.toml` says, else spt]
+    #[arg(short, long, conflicts_with = "image")]
+    target: Option<config::Target>,
 
     #[command(flatten)]
     selection: Selection,
@@ -109,8 +114,9 @@ impl Describe {
             None => {
                 let project = Project::find(&self.selection)?;
                 let flags = BuildFlags {
-                    // An ordinary process is no image.
-                    target: Some(crate::config::Target::Spt),
+                    target: Some(sealed(
+                        self.target.unwrap_or_else(|| project.config.target()),
+                    )),
                     ..BuildFlags::default()
                 };
                 let built = build::build(&project, &flags, None, output)?;
@@ -131,6 +137,14 @@ impl Describe {
             false => print::print(&description),
         }
         Ok(())
+    }
+}
+
+/// `target`, or the default in place of an ordinary process, which is no image.
+fn sealed(target: config::Target) -> config::Target {
+    match target {
+        config::Target::Unix => config::Target::default(),
+        sealed => sealed,
     }
 }
 

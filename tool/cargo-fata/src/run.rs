@@ -103,7 +103,7 @@ impl Run {
         let built = build::build(&project, &self.build, None, output)?;
         let start = match target {
             Target::Unix => plain(&built.file, &devices)?,
-            Target::Spt => sealed(&built.file, Some(built.symbols), devices, output)?,
+            Target::Spt | Target::Hvt => sealed(&built.file, Some(built.symbols), devices, output)?,
         };
         if let Some(attempt) = &project.config.r#try {
             output.status("Try", attempt);

@@ -115,7 +115,7 @@ Devices and memory:
 
 Build:
   -t, --target <TARGET>      Where the unikernel is to live [default: what `Fata.toml` says, else
-                             spt] [possible values: unix, spt]
+                             spt] [possible values: unix, spt, hvt]
       --optimize <AIM>       What the compiler aims at [default: what `Fata.toml` says, else size]
                              [possible values: size, speed]
       --debug                Keep symbols and line numbers in the image, for a debugger
@@ -301,7 +301,7 @@ unknown field `memory`, expected one of `target`, `optimize`, `mem`, `net`, `net
 fn wrong_values_of_flags() {
     let here = folder(&[]);
     for wrong in [
-        ["--target", "hvt"],
+        ["--target", "kvm"],
         ["--mem", "lots"],
         ["--net", "tap0"],
         ["--block-sector-size", "storage=1000"],
@@ -311,10 +311,10 @@ fn wrong_values_of_flags() {
     refused(
         &here,
         2,
-        &["run", "-t", "hvt"],
+        &["run", "-t", "kvm"],
         str![[r#"
-error: invalid value 'hvt' for '--target <TARGET>'
-  [possible values: unix, spt]
+error: invalid value 'kvm' for '--target <TARGET>'
+  [possible values: unix, spt, hvt]
 
 For more information, try '--help'.
 

@@ -13,7 +13,7 @@ use fata_abi::solo5;
 
 use super::{BuildFlags, toolchain};
 use crate::{
-    config::Optimize,
+    config::{Optimize, Target},
     project::{Project, cargo},
 };
 
@@ -50,8 +50,8 @@ pub fn unix(project: &Project, flags: &BuildFlags) -> Command {
     command
 }
 
-/// The command that builds an image for spt.
-pub fn spt(project: &Project, flags: &BuildFlags) -> anyhow::Result<Command> {
+/// The command that builds an image for `target`, a tender that starts images of Solo5's layout.
+pub fn sealed(project: &Project, target: Target, flags: &BuildFlags) -> anyhow::Result<Command> {
     let work = project.work();
     let (script, libraries) = (work.join("link/solo5.ld"), work.join("link/empty"));
     write_if_changed(&script, solo5::LINKER_SCRIPT)?;
@@ -61,7 +61,7 @@ pub fn spt(project: &Project, flags: &BuildFlags) -> anyhow::Result<Command> {
     let mut command = common(project, flags);
     command
         .args(["--release", "--target", TRIPLE, "--target-dir"])
-        .arg(work.join("spt"));
+        .arg(work.join(target.name()));
     for setting in PROFILE {
         command.args(["--config", setting]);
     }
@@ -77,7 +77,7 @@ pub fn spt(project: &Project, flags: &BuildFlags) -> anyhow::Result<Command> {
     // that build scripts, which share the triple, are not linked like images.
     command.env(
         "CARGO_ENCODED_RUSTFLAGS",
-        rustflags(project, optimize, &script, &libraries)?.join("\x1f"),
+        rustflags(project, target, optimize, &script, &libraries)?.join("\x1f"),
     );
     Ok(command)
 }
@@ -116,13 +116,14 @@ const SMALLER: [&str; 10] = [
 
 fn rustflags(
     project: &Project,
+    target: Target,
     optimize: Optimize,
     script: &Path,
     libraries: &Path,
 ) -> anyhow::Result<Vec<String>> {
     let mut flags: Vec<String> = [
         "--cfg",
-        "fata_platform=\"spt\"",
+        &format!("fata_platform=\"{}\"", target.name()),
         "--cfg",
         "getrandom_backend=\"custom\"",
         // Random numbers are wanted in tens of bytes: code for wide registers is never worth it.
