@@ -26,14 +26,15 @@ use fata_abi::{
     solo5::LOAD_MIN,
     spt::{BOOT_INFO, MEMORY_BASE},
 };
-use fata_tender::{Error, elf::PAGE_SIZE};
-use rustix::mm::MprotectFlags;
-
-use crate::{
-    filter::bpf::Instruction,
-    memory::GuestMemory,
+use fata_tender::{
+    Error,
+    elf::PAGE_SIZE,
+    seccomp::bpf::{Instruction, MAX_INSTRUCTIONS},
     system::{self, number},
 };
+use rustix::mm::MprotectFlags;
+
+use crate::memory::GuestMemory;
 
 /// End of the addresses that a process has, with four levels of page tables.
 const TOP: u64 = 0x7fff_ffff_f000;
@@ -265,7 +266,6 @@ fn leave_shadow_stack() {
 
 // The largest manifest, command line, title and filter fit between boot information and image.
 const _: () = {
-    use crate::filter::bpf::MAX_INSTRUCTIONS;
     let most = 8192 + fata_abi::solo5::COMMAND_LINE_SIZE + title::MAX_SIZE + 8 * MAX_INSTRUCTIONS;
     assert!(BOOT_INFO + most as u64 + 3 * PAGE_SIZE < LOAD_MIN);
 };

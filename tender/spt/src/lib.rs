@@ -6,9 +6,9 @@
 //! image's memory, its descriptors, and about ten system calls whose arguments a filter checks. The
 //! tender's own memory is gone by then: the guest cannot read what it knew.
 //!
-//! In order of running: `memory` (map and load), `boot` (what the guest is told), `sandbox` (what
-//! the process gives up), `filter` (which system calls stay), `depart` (unmap the tender, close the
-//! filter, jump). The ABI is Solo5's spt, version 2 (Solo5 `docs/architecture.md`,
+//! In order of running: `memory` (map and load), `boot` (what the guest is told),
+//! [`fata_tender::sandbox`] (what the process gives up), `filter` (which system calls stay), `depart`
+//! (unmap the tender, close the filter, jump). The ABI is Solo5's spt, version 2 (Solo5 `docs/architecture.md`,
 //! `include/spt_abi.h`), so images of MirageOS run too; [`fata_abi::offer::Offer`] is what goes
 //! beyond it.
 
@@ -16,8 +16,6 @@ mod boot;
 mod depart;
 pub mod filter;
 mod memory;
-mod sandbox;
-mod system;
 
 use std::{
     ffi::OsString,
@@ -37,6 +35,7 @@ use fata_tender::{
     attach::{self, Attached, Wants},
     elf::{self, Abi, Image, OfferPlace},
     options::{Command, DEFAULT_MEMORY, HELP, NetSource, Run},
+    sandbox::{self, STDOUT},
 };
 use rustix::{
     event::epoll::{self, CreateFlags, EventData, EventFlags},
@@ -124,7 +123,7 @@ fn start(run: &Run) -> Result<Never, Error> {
 
     let filter = filter::compile(&filter_input(&image, &waiting, &attached, size));
     let kept = attached.iter().map(|device| device.descriptor.as_raw_fd());
-    let kept = kept.chain([waiting.epoll.as_raw_fd(), waiting.timer.as_raw_fd()]);
+    let kept = kept.chain([STDOUT, waiting.epoll.as_raw_fd(), waiting.timer.as_raw_fd()]);
     let departure = depart::prepare(&mut memory, &filter, image.entry, free)?;
     sandbox::enter(kept.collect(), has_child)?;
     depart::depart(departure)

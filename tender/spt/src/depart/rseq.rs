@@ -11,11 +11,13 @@ use std::{
     ptr,
 };
 
-use fata_tender::Error;
+use fata_tender::{
+    Error,
+    system::{self, number},
+};
 use rustix::io::Errno;
 
 use super::getauxval;
-use crate::system::{self, number};
 
 const UNREGISTER: usize = 1;
 /// What glibc registers with, on x86.

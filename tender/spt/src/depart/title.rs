@@ -8,11 +8,9 @@
 use std::os::unix::ffi::OsStrExt;
 
 use fata_abi::solo5::LOAD_MIN;
+use fata_tender::system::{self, number};
 
-use crate::{
-    memory::GuestMemory,
-    system::{self, number},
-};
+use crate::memory::GuestMemory;
 
 /// Bytes that are kept at most.
 pub(super) const MAX_SIZE: usize = 16 << 10;

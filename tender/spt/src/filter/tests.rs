@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: ISC
-//! Tests of the policy. The filter is run on calls as the kernel would, by an interpreter of the few
-//! operations that it uses; `tests/sandbox.rs` has the kernel's word on the most important ones.
+//! Tests of the policy, whose filter is run as the kernel would; `tests/sandbox.rs` has the kernel's
+//! word on the most important calls.
 
-use super::{
-    bpf::{
-        ACCUMULATOR_TO_INDEX, ALLOW, IF_AT_LEAST, IF_BITS, IF_EQUAL, IF_GREATER, IF_GREATER_INDEX,
-        JUMP, KILL_PROCESS, LOAD, LOAD_CONSTANT, LOAD_INDEX_SCRATCH, MAX_INSTRUCTIONS, OR_INDEX,
-        RETURN, SHIFT_LEFT, SHIFT_RIGHT, STORE_SCRATCH, SUBTRACT_INDEX,
-    },
-    *,
-};
+use fata_tender::seccomp::bpf::{IF_EQUAL, MAX_INSTRUCTIONS};
+
+use super::*;
+
+#[path = "../../../core/src/seccomp/tests/kernel.rs"]
+mod kernel;
+
+use kernel::{allows, call};
 
 const MEMORY: u64 = 64 << 20;
 const EPOLL: i32 = 3;
@@ -17,81 +17,6 @@ const TIMER: i32 = 4;
 const NET: i32 = 5;
 const DISK: i32 = 6;
 const CAPACITY: u64 = 6 << 30;
-const X86_64: u32 = 0xc000_003e;
-
-/// A system call as a filter sees it.
-#[derive(Clone, Copy, Debug)]
-struct Call {
-    architecture: u32,
-    number: u32,
-    arguments: [u64; 6],
-}
-
-fn call(number: u32, arguments: &[u64]) -> Call {
-    let mut all = [0x5a5a_5a5a_5a5a_5a5a; 6];
-    all[..arguments.len()].copy_from_slice(arguments);
-    Call {
-        architecture: X86_64,
-        number,
-        arguments: all,
-    }
-}
-
-/// Runs `filter`, and checks that it is one the kernel takes: jumps forward, within itself.
-fn allows(filter: &[Instruction], call: Call) -> bool {
-    let (mut a, mut x, mut scratch, mut at) = (0u32, 0u32, [0u32; 16], 0usize);
-    loop {
-        let Instruction {
-            code,
-            jump_true,
-            jump_false,
-            operand: k,
-        } = filter[at];
-        at += 1;
-        let condition = match code {
-            IF_EQUAL => Some(a == k),
-            IF_GREATER => Some(a > k),
-            IF_AT_LEAST => Some(a >= k),
-            IF_GREATER_INDEX => Some(a > x),
-            IF_BITS => Some(a & k != 0),
-            _ => None,
-        };
-        if let Some(condition) = condition {
-            at += usize::from(if condition { jump_true } else { jump_false });
-            continue;
-        }
-        match code {
-            LOAD => a = load(call, k),
-            LOAD_CONSTANT => a = k,
-            LOAD_INDEX_SCRATCH => x = scratch[k as usize],
-            STORE_SCRATCH => scratch[k as usize] = a,
-            JUMP => at += k as usize,
-            OR_INDEX => a |= x,
-            SUBTRACT_INDEX => a = a.wrapping_sub(x),
-            SHIFT_LEFT => a <<= k,
-            SHIFT_RIGHT => a >>= k,
-            ACCUMULATOR_TO_INDEX => x = a,
-            RETURN => {
-                assert!(k == ALLOW || k == KILL_PROCESS);
-                return k == ALLOW;
-            }
-            _ => panic!("operation {code:#x}"),
-        }
-    }
-}
-
-/// A word of `struct seccomp_data`.
-fn load(call: Call, offset: u32) -> u32 {
-    match offset {
-        0 => call.number,
-        4 => call.architecture,
-        16..64 if offset.is_multiple_of(4) => {
-            let argument = call.arguments[(offset as usize - 16) / 8];
-            (argument >> (offset % 8 * 8)) as u32
-        }
-        _ => panic!("offset {offset}"),
-    }
-}
 
 fn attachment(fd: i32, properties: Properties) -> Attachment {
     Attachment { fd, properties }
@@ -124,106 +49,18 @@ fn input(devices: &[Attachment], offered: bool) -> Input {
     }
 }
 
-/// Calls with arguments that satisfy `rule` as narrowly as it allows.
-fn satisfying(rule: &Rule) -> Call {
-    let mut call = call(rule.call, &[]);
-    for condition in &rule.conditions {
-        match *condition {
-            Equal(argument, value) | AtMost(argument, value) => {
-                call.arguments[argument as usize] = value;
-            }
-            Within(start, end) => {
-                call.arguments[0] = start;
-                call.arguments[1] = end - start;
-            }
-        }
-    }
-    call
-}
-
-/// Calls that break this condition of a call that satisfies it, by as little as possible and by the
-/// upper half alone.
-fn breaking(condition: Condition, good: Call) -> Vec<Call> {
-    let with = |argument: u32, value: u64| {
-        let mut bad = good;
-        bad.arguments[argument as usize] = value;
-        bad
-    };
-    match condition {
-        Equal(argument, value) => [value ^ 1, value ^ 1 << 32, value ^ 1 << 63, !value]
-            .map(|value| with(argument, value))
-            .to_vec(),
-        AtMost(argument, value) => [value + 1, value + (1 << 32), 1 << 63, u64::MAX]
-            .map(|value| with(argument, value))
-            .to_vec(),
-        Within(start, end) => {
-            let mut bad = vec![
-                with(0, start - 4096),
-                with(0, start + 4096),
-                with(0, start + 1),
-                with(0, end + 4096),
-                with(0, start + (1 << 44)),
-                with(0, start + (1 << 63)),
-                with(1, end - start + 4096),
-                with(1, end - start + 1),
-                with(1, 1 << 44),
-                with(1, u64::MAX),
-            ];
-            // Address and length whose sum overflows into the range.
-            bad.push(with(1, (start + 8192).wrapping_sub(start + 12288)));
-            bad
-        }
-    }
-}
-
 #[test]
 fn each_rule_allows_what_it_says_and_nothing_beside_it() {
     let input = input(&[net(NET), disk(DISK, CAPACITY)], true);
-    let all = rules(&input);
-    let filter = compile(&input);
-    for (index, rule) in all.iter().enumerate() {
-        let good = satisfying(rule);
-        assert!(allows(&filter, good), "{rule:?}");
-        assert!(!rule.why.is_empty());
-        // Without this rule, and those that overlap it, the call is denied: the rule is needed.
-        let mut others = all.clone();
-        others.remove(index);
-        let overlap = [number::PREAD64, number::PWRITE64].contains(&rule.call);
-        assert!(overlap || !allows(&bpf::compile(&others), good), "{rule:?}");
-        // With it alone, breaking any one of its conditions is denied.
-        let alone = bpf::compile(std::slice::from_ref(rule));
-        assert!(allows(&alone, good));
-        for &condition in &rule.conditions {
-            for bad in breaking(condition, good) {
-                assert!(!allows(&alone, bad), "{rule:?}: {bad:x?}");
-            }
-        }
-    }
+    kernel::check_each(&rules(&input), &[number::PREAD64, number::PWRITE64]);
 }
 
 #[test]
 fn no_other_call_is_allowed() {
     let with_devices = input(&[net(NET), disk(DISK, CAPACITY)], true);
     for input in [input(&[], false), with_devices] {
-        let filter = compile(&input);
-        let known: Vec<u32> = rules(&input).iter().map(|rule| rule.call).collect();
-        for number in (0..1024).filter(|number| !known.contains(number)) {
-            for argument in [0, 1, EPOLL as u64, NET as u64, DISK as u64] {
-                assert!(!allows(&filter, call(number, &[argument; 6])), "{number}");
-            }
-        }
-        for rule in rules(&input) {
-            let good = satisfying(&rule);
-            let x32 = Call {
-                number: good.number | 0x4000_0000,
-                ..good
-            };
-            let i386 = Call {
-                architecture: 0x4000_0003,
-                ..good
-            };
-            assert!(!allows(&filter, x32) && !allows(&filter, i386), "{rule:?}");
-        }
+        let values = [0, 1, EPOLL as u64, NET as u64, DISK as u64];
+        kernel::check_others(&rules(&input), &values);
     }
 }
 

@@ -7,10 +7,11 @@
 //!
 //! Read first: Linux `Documentation/networking/filter.rst` (classic BPF), `struct seccomp_data`.
 
-use super::{Condition, ORDER, Rule};
+use super::{Condition, Rule};
 
 /// One instruction: Linux's `struct sock_filter`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
 pub struct Instruction {
     /// Operation.
     pub code: u16,
@@ -38,40 +39,42 @@ pub const MAX_INSTRUCTIONS: usize = 4096;
 // operand, M scratch memory, P the `struct seccomp_data`.
 
 /// A = P[K]
-pub(super) const LOAD: u16 = 0x20;
+pub const LOAD: u16 = 0x20;
 /// A = K
-pub(super) const LOAD_CONSTANT: u16 = 0x00;
+pub const LOAD_CONSTANT: u16 = 0x00;
 /// X = M[K]
-pub(super) const LOAD_INDEX_SCRATCH: u16 = 0x61;
+pub const LOAD_INDEX_SCRATCH: u16 = 0x61;
 /// M[K] = A
-pub(super) const STORE_SCRATCH: u16 = 0x02;
+pub const STORE_SCRATCH: u16 = 0x02;
 /// Skip K instructions.
-pub(super) const JUMP: u16 = 0x05;
+pub const JUMP: u16 = 0x05;
 /// A == K
-pub(super) const IF_EQUAL: u16 = 0x15;
+pub const IF_EQUAL: u16 = 0x15;
 /// A > K
-pub(super) const IF_GREATER: u16 = 0x25;
+pub const IF_GREATER: u16 = 0x25;
 /// A > X
-pub(super) const IF_GREATER_INDEX: u16 = 0x2d;
+pub const IF_GREATER_INDEX: u16 = 0x2d;
 /// A >= K
-pub(super) const IF_AT_LEAST: u16 = 0x35;
+pub const IF_AT_LEAST: u16 = 0x35;
 /// A & K != 0
-pub(super) const IF_BITS: u16 = 0x45;
+pub const IF_BITS: u16 = 0x45;
 /// A |= X
-pub(super) const OR_INDEX: u16 = 0x4c;
+pub const OR_INDEX: u16 = 0x4c;
 /// A -= X
-pub(super) const SUBTRACT_INDEX: u16 = 0x1c;
+pub const SUBTRACT_INDEX: u16 = 0x1c;
 /// A <<= K
-pub(super) const SHIFT_LEFT: u16 = 0x64;
+pub const SHIFT_LEFT: u16 = 0x64;
 /// A >>= K
-pub(super) const SHIFT_RIGHT: u16 = 0x74;
+pub const SHIFT_RIGHT: u16 = 0x74;
 /// X = A
-pub(super) const ACCUMULATOR_TO_INDEX: u16 = 0x07;
+pub const ACCUMULATOR_TO_INDEX: u16 = 0x07;
 /// The verdict is K.
-pub(super) const RETURN: u16 = 0x06;
+pub const RETURN: u16 = 0x06;
 
-pub(super) const ALLOW: u32 = 0x7fff_0000;
-pub(super) const KILL_PROCESS: u32 = 0x8000_0000;
+/// A verdict: the call is made.
+pub const ALLOW: u32 = 0x7fff_0000;
+/// A verdict: the call is not made, and all threads end.
+pub const KILL_PROCESS: u32 = 0x8000_0000;
 
 const NUMBER: u32 = 0;
 const ARCHITECTURE: u32 = 4;
@@ -87,14 +90,12 @@ pub(super) fn compile(rules: &[Rule]) -> Vec<Instruction> {
         plain(RETURN, KILL_PROCESS),
         plain(LOAD, NUMBER),
     ];
-    for call in ORDER {
-        let mut body = Vec::new();
-        for rule in rules.iter().filter(|rule| rule.call == call) {
-            body.extend(sequence(rule));
-        }
-        if body.is_empty() {
+    for (at, &Rule { call, .. }) in rules.iter().enumerate() {
+        if rules[..at].iter().any(|earlier| earlier.call == call) {
             continue;
         }
+        let same = rules[at..].iter().filter(|rule| rule.call == call);
+        let mut body: Vec<_> = same.flat_map(sequence).collect();
         body.push(plain(RETURN, KILL_PROCESS));
         match u8::try_from(body.len()) {
             Ok(skip) => filter.push(branch(IF_EQUAL, call, 0, skip)),
@@ -106,10 +107,6 @@ pub(super) fn compile(rules: &[Rule]) -> Vec<Instruction> {
         filter.extend(body);
     }
     filter.push(plain(RETURN, KILL_PROCESS));
-    assert!(
-        rules.iter().all(|rule| ORDER.contains(&rule.call)),
-        "a rule without a place in ORDER"
-    );
     assert!(
         filter.len() <= MAX_INSTRUCTIONS,
         "a filter that the kernel would refuse"

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: ISC
-//! What the process gives up before it becomes the guest.
+//! What the process gives up before the guest runs in it, or on a virtual CPU of its.
 //!
-//! The filter of system calls is the wall; all of this stands behind it, so that a hole in the
-//! filter, or in the kernel behind an allowed call, still leads to a process without rights, files
-//! or a name to reach. What follows [`enter`] may neither fail with a message nor open anything.
+//! The filter of system calls ([`seccomp`]) is the wall; all of this stands behind it, so that a hole
+//! in the filter, or in the kernel behind an allowed call, still leads to a process without rights,
+//! files or a name to reach. Rights belong to threads: only those that are started after [`enter`]
+//! are without them too. What follows it cannot open anything.
 //!
 //! Read first: capabilities(7), landlock(7), Linux `Documentation/userspace-api/landlock.rst`.
 
 use std::os::fd::RawFd;
 
-use fata_tender::Error;
 use rustix::{
     fs::{Mode, OFlags},
     io::Errno,
@@ -17,22 +17,32 @@ use rustix::{
     thread::{CapabilitySet, CapabilitySets},
 };
 
-use crate::system::{self, number};
+use crate::{
+    Error, seccomp,
+    system::{self, number},
+};
 
 const READ_IMPLIES_EXEC: usize = 0x0040_0000;
 const PERSONALITY_QUERY: usize = 0xffff_ffff;
-const SECCOMP_GET_ACTION_AVAIL: usize = 2;
-const SECCOMP_RET_KILL_PROCESS: u32 = 0x8000_0000;
 const SIGBUS: usize = 7;
 const SIGSEGV: usize = 11;
 const SIGPIPE: usize = 13;
 const SIGCHLD: usize = 17;
 const SIG_DFL: usize = 0;
 const SIG_IGN: usize = 1;
-const STDOUT: RawFd = 1;
 
-/// Refuses hosts on which the sandbox would not hold, before anything else is done.
-pub(crate) fn check_host() -> Result<(), Error> {
+/// Standard output, the guest's console.
+pub const STDOUT: RawFd = 1;
+/// Standard error, for what a tender says.
+pub const STDERR: RawFd = 2;
+
+/// Refuses hosts on which the sandbox would not hold. To be called before anything else is done: it
+/// also sees to it that nothing opened later takes the place of a standard descriptor.
+///
+/// # Errors
+///
+/// The host lacks what the sandbox needs, or takes from it.
+pub fn check_host() -> Result<(), Error> {
     open_standard_descriptors()
         .map_err(|error| Error::new(format!("cannot open `/dev/null`: {error}")))?;
     // SAFETY: this argument makes the call a query.
@@ -43,17 +53,7 @@ pub(crate) fn check_host() -> Result<(), Error> {
         )
         .hint("start it without `setarch --read-implies-exec`"));
     }
-    let action = SECCOMP_RET_KILL_PROCESS;
-    let action = (&raw const action).expose_provenance();
-    // SAFETY: the call reads the word that the argument points to.
-    let known =
-        unsafe { system::call(number::SECCOMP, [SECCOMP_GET_ACTION_AVAIL, 0, action, 0, 0]) };
-    known.map(drop).map_err(|error| {
-        Error::new(format!(
-            "the kernel has no seccomp filters that kill a process: {error}"
-        ))
-        .hint("use Linux 4.14 or later, built with CONFIG_SECCOMP_FILTER")
-    })
+    seccomp::check_host()
 }
 
 /// Fills the places of descriptors 0, 1 and 2 that the caller closed, lest a device take one: the
@@ -69,9 +69,14 @@ fn open_standard_descriptors() -> Result<(), Errno> {
     Ok(())
 }
 
-/// Gives up everything but the descriptors `kept` and standard output. `has_child`: there is a
-/// process of a user-mode network, which nobody will wait for.
-pub(crate) fn enter(kept: Vec<RawFd>, has_child: bool) -> Result<(), Error> {
+/// Gives up everything but the descriptors `kept`; all others are closed, and whoever owns one may
+/// neither use nor drop it afterwards. `has_child`: there is a process of a user-mode network, which
+/// nobody will wait for.
+///
+/// # Errors
+///
+/// The kernel refuses a step; nothing is said of how many were made.
+pub fn enter(kept: Vec<RawFd>, has_child: bool) -> Result<(), Error> {
     let cannot = |what: &'static str| {
         move |error: Errno| Error::new(format!("cannot set up the sandbox: {what}: {error}"))
     };
@@ -93,7 +98,7 @@ pub(crate) fn enter(kept: Vec<RawFd>, has_child: bool) -> Result<(), Error> {
     close_others(kept).map_err(cannot("descriptors"))
 }
 
-/// Undoes what Rust's runtime did to signals: handlers of faults, whose code is about to be
+/// Undoes what Rust's runtime did to signals: handlers of faults, whose code may be about to be
 /// unmapped, and `SIGPIPE` ignored.
 fn reset_signals(has_child: bool) -> Result<(), Errno> {
     for signal in [SIGBUS, SIGSEGV, SIGPIPE] {
@@ -179,9 +184,8 @@ fn drop_capabilities() -> Result<(), Errno> {
     rustix::thread::set_capabilities(None, none)
 }
 
-/// Closes every descriptor but those `kept` and standard output.
+/// Closes every descriptor but those `kept`.
 fn close_others(mut kept: Vec<RawFd>) -> Result<(), Errno> {
-    kept.push(STDOUT);
     kept.sort_unstable();
     let mut from: u32 = 0;
     for fd in kept {
@@ -197,8 +201,8 @@ fn close_others(mut kept: Vec<RawFd>) -> Result<(), Errno> {
 fn close_range(first: u32, last: u32) -> Result<(), Errno> {
     let close = |number, first: u32, last: u32| {
         // JUSTIFICATION: closing what this process was started with, and what it opened for itself.
-        // SAFETY: the owners of these descriptors never use or close them again: from here on the
-        // process only prepares to leave its own code.
+        // SAFETY: the owners of these descriptors never use or close them again, as `enter` says: from
+        // here on there is only the guest, until the process ends.
         unsafe { system::call(number, [first as usize, last as usize, 0, 0, 0]) }
     };
     match close(number::CLOSE_RANGE, first, last) {
