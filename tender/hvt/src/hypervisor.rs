@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: ISC
+//! What a tender needs of a hypervisor: one virtual machine with one virtual CPU.
+//!
+//! Nothing here is KVM's. Another hypervisor (FreeBSD's or OpenBSD's vmm) is another file beside
+//! [`kvm`](crate::kvm) that implements [`Hypervisor`].
+
+use std::{fmt, os::fd::BorrowedFd};
+
+use fata_tender::Error;
+
+use crate::{cpu::Start, memory::Memory};
+
+/// A virtual machine with one virtual CPU, which is the calling thread's while it runs.
+pub trait Hypervisor {
+    /// Gives the guest its memory. Once, before anything else.
+    ///
+    /// # Errors
+    ///
+    /// The host refuses.
+    fn map(&mut self, memory: &'static Memory) -> Result<(), Error>;
+
+    /// Frequency of the guest's time-stamp counter in Hz.
+    ///
+    /// # Errors
+    ///
+    /// It is not constant, so a guest could not tell the time.
+    fn tsc_frequency(&self) -> Result<u64, Error>;
+
+    /// Whether the guest's page tables may have entries that map 1 GiB.
+    fn has_gigabyte_pages(&self) -> bool;
+
+    /// Sets the state in which the CPU starts.
+    ///
+    /// # Errors
+    ///
+    /// The host refuses.
+    fn start(&mut self, start: &Start) -> Result<(), Error>;
+
+    /// Has a 32-bit `out` of `value` to `port` write to `event` instead of ending
+    /// [`run`](Self::run).
+    ///
+    /// # Errors
+    ///
+    /// The host refuses.
+    fn kick(&mut self, port: u16, value: u32, event: BorrowedFd<'_>) -> Result<(), Error>;
+
+    /// Runs the guest until it wants something, or cannot go on.
+    fn run(&mut self) -> Exit;
+
+    /// The registers, between two runs.
+    ///
+    /// # Errors
+    ///
+    /// The host refuses.
+    fn registers(&self) -> Result<Registers, Error>;
+
+    /// Sets the registers, between two runs. Of [`Registers::cr`] only `cr3` may differ.
+    ///
+    /// # Errors
+    ///
+    /// The host refuses, or a value makes no sense.
+    fn set_registers(&mut self, registers: &Registers) -> Result<(), Error>;
+
+    /// Where the guest's page tables lead from `address`, if they do.
+    fn translate(&self, address: u64) -> Option<u64>;
+
+    /// What shall end [`run`](Self::run) with [`Exit::Debug`] from here on.
+    ///
+    /// # Errors
+    ///
+    /// The host has no such means.
+    fn debug(&mut self, debug: &Debug) -> Result<(), Error>;
+}
+
+/// Why a guest stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// It wrote 32 bits to a port, and goes on behind that.
+    Out {
+        /// The port.
+        port: u16,
+        /// What it wrote.
+        value: u32,
+    },
+    /// A signal came for this thread.
+    Interrupted,
+    /// Something that [`Hypervisor::debug`] asked for.
+    Debug {
+        /// It was a breakpoint instruction, and not a hardware breakpoint or a step.
+        software: bool,
+    },
+    /// It cannot go on.
+    Failed(Failure),
+}
+
+/// Why a guest cannot go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// It used a port otherwise than hypercalls do.
+    Port {
+        /// The port.
+        port: u16,
+        /// It was an `in`.
+        input: bool,
+        /// Bytes it transferred.
+        len: usize,
+    },
+    /// It reached for an address that is not memory, or wrote to memory that the host protects.
+    Address {
+        /// The address, behind its page tables.
+        address: u64,
+        /// It wrote.
+        write: bool,
+    },
+    /// The same, of a hypervisor that does not tell the address.
+    Fault,
+    /// An exception that it has no handler for.
+    TripleFault,
+    /// It halted its CPU, which nothing would ever wake.
+    Halted,
+    /// The hypervisor could not run an instruction.
+    Emulation,
+    /// The CPU refused its state, for this reason of the CPU's.
+    Entry(u64),
+    /// The hypervisor ended it with this number of an exit, or of an error below zero.
+    Other(i64),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Port { port, input, len } => {
+                let verb = if input { "read from" } else { "wrote to" };
+                let what = "which is no hypercall";
+                write!(f, "it {verb} port {port:#x}, {len} bytes, {what}")
+            }
+            Self::Address { address, write } => {
+                let verb = if write { "wrote to" } else { "read from" };
+                write!(
+                    f,
+                    "it {verb} address {address:#x}, where that is not allowed"
+                )
+            }
+            Self::Fault => f.write_str("it used memory in a way that is not allowed"),
+            Self::TripleFault => f.write_str("an exception that it does not handle"),
+            Self::Halted => f.write_str("it halted its CPU, which nothing would wake"),
+            Self::Emulation => f.write_str("the hypervisor cannot run one of its instructions"),
+            Self::Entry(reason) => write!(f, "the CPU refused to run it: reason {reason:#x}"),
+            Self::Other(exit) if exit < 0 => write!(f, "the hypervisor failed: error {}", -exit),
+            Self::Other(exit) => write!(f, "the hypervisor ended it: exit {exit}"),
+        }
+    }
+}
+
+/// Registers of the CPU.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Registers {
+    /// In the order of their numbers in instructions: rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8 to
+    /// r15.
+    pub general: [u64; 16],
+    /// Address of the next instruction.
+    pub rip: u64,
+    /// Flags.
+    pub rflags: u64,
+    /// Selectors: cs, ss, ds, es, fs, gs.
+    pub segments: [u16; 6],
+    /// Base of fs.
+    pub fs_base: u64,
+    /// Base of gs.
+    pub gs_base: u64,
+    /// Control registers 0, 2, 3 and 4.
+    pub cr: [u64; 4],
+}
+
+/// What a debugger wants to be told of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Debug {
+    /// Breakpoint instructions, which the guest then does not see.
+    pub software: bool,
+    /// Each instruction.
+    pub step: bool,
+    /// Hardware breakpoints and watchpoints.
+    pub hardware: [Option<HardwareBreak>; 4],
+}
+
+/// A hardware breakpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HardwareBreak {
+    /// Where.
+    pub address: u64,
+    /// What for.
+    pub on: BreakOn,
+    /// Bytes watched: 1, 2, 4 or 8, and 1 for [`BreakOn::Execute`].
+    pub len: u8,
+}
+
+/// What ends at a hardware breakpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BreakOn {
+    /// An instruction there.
+    Execute,
+    /// A write to it.
+    Write,
+    /// A read or a write.
+    Access,
+}
