@@ -72,6 +72,16 @@ impl Features {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) const fn for_tests(no_execute: bool, giant_pages: bool) -> Self {
+        Self {
+            no_execute,
+            giant_pages,
+            protections: 0,
+            state: 0,
+        }
+    }
+
     /// Switches all of it on.
     ///
     /// # Safety

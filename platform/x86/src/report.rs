@@ -240,3 +240,6 @@ impl Drop for Text {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

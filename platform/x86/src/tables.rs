@@ -280,3 +280,6 @@ impl Entry {
 fn table_of(entry: u64) -> *mut Table {
     ptr::with_exposed_provenance_mut((entry & ADDRESS) as usize)
 }
+
+#[cfg(test)]
+mod tests;
