@@ -36,6 +36,11 @@ pub(crate) const FOR_TESTS: &[Tool] = &[
     tool("iperf3", "iperf3", "network tests, as the client"),
     tool("curl", "curl", "HTTP tests, as client"),
     tool("nginx", "nginx", "HTTP tests, as the judge"),
+    tool(
+        "qemu-system-x86_64",
+        "qemu-system-x86",
+        "the nested machine, for hvt where KVM is missing",
+    ),
     tool("g++", "g++", "libFuzzer"),
 ];
 
