@@ -7,8 +7,9 @@
 //! no signals, no C library.
 //!
 //! Read first: [`fata_abi::platform`], the contract that is implemented here, and
-//! [`fata_abi::spt`], the ABI below. Modules: [`entry`] (first instruction, notes), [`machine`]
-//! (what the tender said, and all state), [`net`], [`block`], [`syscall`] (the only assembly).
+//! [`fata_abi::spt`], the ABI below; what hvt does the same way is in [`fata_platform_solo5`].
+//! Modules: [`entry`] (first instruction, notes), [`machine`] (all state), [`wait`], [`net`],
+//! [`block`], [`syscall`] (the only assembly).
 
 #![no_std]
 
@@ -20,10 +21,10 @@ mod block;
 mod entry;
 mod machine;
 mod net;
-mod pool;
 mod syscall;
 mod wait;
 
+use block::SystemCalls;
 use fata_abi::{
     BlockInfo, Error, Frame, Handle, HandleSet, Memory, NetInfo, Platform,
     block::{Completion, Request},
@@ -40,11 +41,11 @@ impl Platform for Spt {
     const NAME: &'static str = "spt";
 
     fn command_line() -> &'static str {
-        machine().command_line.get().unwrap_or_default()
+        machine().shared.command_line()
     }
 
     fn memory() -> Memory {
-        machine().memory.get()
+        machine().shared.memory()
     }
 
     fn guard(start: usize, len: usize) -> Result<(), Error> {
@@ -79,7 +80,7 @@ impl Platform for Spt {
     }
 
     fn entropy(seed: &mut [u8]) -> usize {
-        machine().seed.take(seed)
+        machine().shared.seed.take(seed)
     }
 
     fn wait(deadline: u64) -> HandleSet {
@@ -87,7 +88,7 @@ impl Platform for Spt {
     }
 
     fn net_open(handle: Handle) -> Result<NetInfo, Error> {
-        machine().net_open(handle)
+        machine().shared.net_open(handle)
     }
 
     fn net_receive(handle: Handle) -> Result<Frame, Error> {
@@ -95,11 +96,11 @@ impl Platform for Spt {
     }
 
     fn net_reserve(handle: Handle, len: usize) -> Result<Frame, Error> {
-        machine().net(handle)?.reserve(&machine().pool, len)
+        machine().shared.net_reserve(handle, len)
     }
 
     fn net_send(handle: Handle, frame: Frame, tail: [&[u8]; 2]) -> Result<(), Error> {
-        machine().net(handle)?.send(frame, tail)
+        net::send(machine().shared.net(handle)?, frame, tail)
     }
 
     fn net_flush(_handle: Handle) {
@@ -107,16 +108,19 @@ impl Platform for Spt {
     }
 
     fn block_open(handle: Handle) -> Result<BlockInfo, Error> {
-        Ok(machine().block(handle)?.info())
+        machine().shared.block_open(handle)
     }
 
     unsafe fn block_submit(handle: Handle, request: Request) -> Result<(), Error> {
-        let disk = machine().block(handle)?;
         // SAFETY: the caller's promise about the request is passed on.
-        unsafe { machine().blocks.submit(handle, disk, request) }
+        unsafe {
+            machine()
+                .shared
+                .block_submit::<SystemCalls>(handle, request)
+        }
     }
 
     fn block_complete(handle: Handle) -> Result<Completion, Error> {
-        machine().blocks.complete(handle)
+        machine().shared.block_complete(handle)
     }
 }

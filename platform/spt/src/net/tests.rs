@@ -2,18 +2,38 @@
 //! Network devices over a socket pair that stands for the wire.
 
 use core::ptr::NonNull;
-use std::{os::fd::AsRawFd, os::unix::net::UnixDatagram, vec};
+use std::{boxed::Box, os::fd::AsRawFd, os::unix::net::UnixDatagram, thread_local, vec};
 
 use fata_abi::{
     frame::Release,
-    net::{Checksum, Offload, SegmentKind, Segmentation},
+    net::{Capabilities, Checksum, Offload, SegmentKind, Segmentation},
 };
+use fata_platform_solo5::pool::Sizes;
 
 use super::*;
-use crate::pool::{
-    Sizes,
-    tests::{pool, pool_of},
-};
+
+// A frame gives its buffer back through a plain function, so each test has a pool in its thread.
+thread_local! {
+    static POOL: &'static Pool = Box::leak(Box::new(Pool::new()));
+}
+
+/// A pool for links with this MTU, ready for use.
+fn pool(mtu: u16) -> &'static Pool {
+    pool_of(Sizes { mtu, large: 0 })
+}
+
+/// A pool of these sizes, ready for use.
+fn pool_of(sizes: Sizes) -> &'static Pool {
+    let memory = vec![0u8; sizes.bytes()].leak();
+    let pool = POOL.with(|pool| *pool);
+    // SAFETY: the memory is leaked for this pool, and the first thing that happens to it.
+    unsafe {
+        pool.init(memory.as_mut_ptr(), sizes, |token| {
+            POOL.with(|pool| pool.give_back(token))
+        })
+    };
+    pool
+}
 
 /// A device, and the other end of its wire.
 fn wire() -> (Nic, UnixDatagram, UnixDatagram) {
@@ -78,14 +98,14 @@ fn frames_pass_both_ways_and_keep_their_length() {
         let mut frame = nic.reserve(pool, len).unwrap();
         assert_eq!(frame.len(), len);
         frame.fill(7);
-        nic.send(again(&frame), [&[]; 2]).unwrap();
+        send(nic, again(&frame), [&[]; 2]).unwrap();
         let mut buffer = [0; 2000];
         assert_eq!(theirs.recv(&mut buffer).unwrap(), len);
         assert!(buffer[..len].iter().all(|&byte| byte == 7));
         theirs.send(&vec![9; len]).unwrap();
-        assert_eq!(nic.receive(pool).unwrap()[..], vec![9; len]);
+        assert_eq!(receive(nic, pool).unwrap()[..], vec![9; len]);
     }
-    assert_eq!(nic.receive(pool).unwrap_err(), Error::Again);
+    assert_eq!(receive(nic, pool).unwrap_err(), Error::Again);
 }
 
 #[test]
@@ -94,7 +114,7 @@ fn a_frame_that_may_be_cut_short_is_dropped() {
     let (nic, _ours, theirs) = wire();
     theirs.send(&[1; 3000]).unwrap();
     theirs.send(&[2; 60]).unwrap();
-    assert_eq!(nic.receive(pool).unwrap()[..], [2; 60]);
+    assert_eq!(receive(nic, pool).unwrap()[..], [2; 60]);
 }
 
 #[test]
@@ -103,22 +123,22 @@ fn misuse_is_refused_and_sends_nothing() {
     let (nic, _ours, theirs) = wire();
     assert_eq!(nic.reserve(pool, 1515).unwrap_err(), Error::Invalid);
     let mut frame = nic.reserve(pool, 0).unwrap();
-    assert_eq!(nic.send(again(&frame), [&[]; 2]), Err(Error::Invalid));
+    assert_eq!(send(nic, again(&frame), [&[]; 2]), Err(Error::Invalid));
     frame.set_len(1515);
-    assert_eq!(nic.send(again(&frame), [&[]; 2]), Err(Error::Invalid));
+    assert_eq!(send(nic, again(&frame), [&[]; 2]), Err(Error::Invalid));
     frame.set_len(60);
     frame.offload.checksum = Checksum::Partial {
         start: 34,
         offset: 6,
     };
-    assert_eq!(nic.send(again(&frame), [&[]; 2]), Err(Error::Invalid));
+    assert_eq!(send(nic, again(&frame), [&[]; 2]), Err(Error::Invalid));
     frame.offload.checksum = Checksum::Verified;
     frame.offload.segmentation = Some(Segmentation {
         kind: SegmentKind::Udp,
         size: 1000,
         header_len: 42,
     });
-    assert_eq!(nic.send(again(&frame), [&[]; 2]), Err(Error::Invalid));
+    assert_eq!(send(nic, again(&frame), [&[]; 2]), Err(Error::Invalid));
     assert!(theirs.recv(&mut [0; 2000]).is_err());
 }
 
@@ -128,7 +148,7 @@ fn a_full_queue_loses_the_frame() {
     let (nic, _ours, _theirs) = wire();
     let frame = nic.reserve(pool, 1514).unwrap();
     for _ in 0..10_000 {
-        nic.send(again(&frame), [&[]; 2]).unwrap();
+        send(nic, again(&frame), [&[]; 2]).unwrap();
     }
 }
 
@@ -138,17 +158,17 @@ fn a_tail_is_sent_behind_its_frame() {
     let (mut nic, _ours, theirs) = wire();
     let mut frame = nic.reserve(pool, 20).unwrap();
     frame.fill(1);
-    let refused = nic.send(again(&frame), [b"abc", b""]);
+    let refused = send(nic, again(&frame), [b"abc", b""]);
     assert_eq!(refused, Err(Error::Invalid), "without gathering");
     nic.offload.gather = true;
     let expected = [&[1; 20][..], b"abc", b"de"].concat();
-    nic.send(again(&frame), [b"abc", b"de"]).unwrap();
+    send(nic, again(&frame), [b"abc", b"de"]).unwrap();
     let mut buffer = [0; 2000];
     let len = theirs.recv(&mut buffer).unwrap();
     assert_eq!(buffer[..len], expected);
     // The length that counts is that of all together.
-    assert_eq!(nic.send(again(&frame), [&[0; 1494], b""]), Ok(()));
-    let refused = nic.send(again(&frame), [&[0; 1494], b"x"]);
+    assert_eq!(send(nic, again(&frame), [&[0; 1494], b""]), Ok(()));
+    let refused = send(nic, again(&frame), [&[0; 1494], b"x"]);
     assert_eq!(refused, Err(Error::Invalid));
 }
 
@@ -159,30 +179,30 @@ fn what_a_frame_means_goes_before_it() {
     let mut buffer = vec![0; 70_000];
     let mut frame = nic.reserve(pool, 54).unwrap();
     frame.fill(3);
-    nic.send(again(&frame), [&[]; 2]).unwrap();
+    send(nic, again(&frame), [&[]; 2]).unwrap();
     assert_eq!(theirs.recv(&mut buffer).unwrap(), 64);
     assert_eq!(buffer[..64], [&[0; 10][..], &[3; 54]].concat());
     frame.offload = LARGE;
-    nic.send(again(&frame), [&[4; 60_000], &[5; 100]]).unwrap();
+    send(nic, again(&frame), [&[4; 60_000], &[5; 100]]).unwrap();
     assert_eq!(theirs.recv(&mut buffer).unwrap(), 10 + 54 + 60_100);
     assert_eq!(buffer[..10], [1, 1, 54, 0, 0xb4, 5, 34, 0, 16, 0]);
     assert_eq!(buffer[63..65], [3, 4]);
     assert_eq!(buffer[60_063..60_066], [4, 5, 5]);
-    let refused = nic.send(again(&frame), [&[0; 65_496], b""]);
+    let refused = send(nic, again(&frame), [&[0; 65_496], b""]);
     assert_eq!(refused, Err(Error::Invalid), "longer than IP knows");
     // The same from a buffer of the device, which has room before the frame.
     let mut own = nic.reserve(pool, 54).unwrap();
     own.fill(3);
     own.offload = LARGE;
-    nic.send(own, [&[4; 60_000], b""]).unwrap();
+    send(nic, own, [&[4; 60_000], b""]).unwrap();
     assert_eq!(theirs.recv(&mut buffer).unwrap(), 10 + 54 + 60_000);
     assert_eq!(buffer[..11], [1, 1, 54, 0, 0xb4, 5, 34, 0, 16, 0, 3]);
     let own = nic.reserve(pool, 20).unwrap();
-    nic.send(own, [&[]; 2]).unwrap();
+    send(nic, own, [&[]; 2]).unwrap();
     assert_eq!(theirs.recv(&mut buffer).unwrap(), 30);
     assert_eq!(buffer[..10], [0; 10]);
     frame.offload.segmentation = None;
-    let refused = nic.send(again(&frame), [&[0; 1461], b""]);
+    let refused = send(nic, again(&frame), [&[0; 1461], b""]);
     assert_eq!(refused, Err(Error::Invalid), "nothing to cut");
 }
 
@@ -197,11 +217,11 @@ fn large_frames_arrive_whole_and_small_ones_in_small_buffers() {
     bytes[..10].copy_from_slice(&vnet::encode(&LARGE, &[]));
     bytes[10 + 46] = 5 << 4;
     theirs.send(&bytes).unwrap();
-    let frame = nic.receive(pool).unwrap();
+    let frame = receive(nic, pool).unwrap();
     assert_eq!((frame.len(), frame.offload), (40_000, LARGE));
     assert_eq!(frame[..], bytes[10..]);
     theirs.send(&bytes[..10 + 60]).unwrap();
-    let frame = nic.receive(pool).unwrap();
+    let frame = receive(nic, pool).unwrap();
     assert!(frame.len() == 60 && frame.capacity() < 2000);
     assert_eq!(frame.offload, LARGE);
     // What reserving a large one takes is there too.
@@ -219,11 +239,11 @@ fn large_frames_wait_for_a_large_buffer() {
     for _ in 0..5 {
         theirs.send(&vec![0; 10 + 5000]).unwrap();
     }
-    let kept: vec::Vec<_> = core::iter::from_fn(|| nic.receive(pool).ok()).collect();
+    let kept: vec::Vec<_> = core::iter::from_fn(|| receive(nic, pool).ok()).collect();
     assert!(kept.len() == 4 && !nic.can_receive(pool));
     drop(kept);
     assert!(nic.can_receive(pool));
-    assert_eq!(nic.receive(pool).unwrap().len(), 5000);
+    assert_eq!(receive(nic, pool).unwrap().len(), 5000);
 }
 
 #[test]
@@ -239,8 +259,8 @@ fn headers_that_do_not_fit_their_frame_lose_it() {
     lies.resize(50, 0);
     theirs.send(&lies).unwrap();
     theirs.send(&[[0; 10], [7; 10]].concat()).unwrap();
-    assert_eq!(nic.receive(pool).unwrap()[..], [7; 10]);
-    assert_eq!(nic.receive(pool).unwrap_err(), Error::Again);
+    assert_eq!(receive(nic, pool).unwrap()[..], [7; 10]);
+    assert_eq!(receive(nic, pool).unwrap_err(), Error::Again);
 }
 
 #[test]

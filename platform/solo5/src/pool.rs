@@ -15,7 +15,7 @@ use core::{cell::Cell, ptr};
 use fata_abi::{Frame, Offload, frame::Release, net::vnet, offer::LARGE_BUFFER};
 
 /// Small buffers in the pool, one for each bit of a word.
-pub(crate) const BUFFERS: usize = u64::BITS as usize;
+pub const BUFFERS: usize = u64::BITS as usize;
 /// Small buffers that only sending may take: a program that keeps every frame that it receives can
 /// still answer.
 const RESERVED: u32 = 16;
@@ -27,16 +27,16 @@ const LINE: usize = 64;
 
 /// What a pool is to hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Sizes {
+pub struct Sizes {
     /// Largest MTU of a link.
-    pub(crate) mtu: u16,
+    pub mtu: u16,
     /// Number of large buffers, up to 64.
-    pub(crate) large: usize,
+    pub large: usize,
 }
 
 impl Sizes {
     /// Bytes of memory for such a pool.
-    pub(crate) const fn bytes(self) -> usize {
+    pub const fn bytes(self) -> usize {
         BUFFERS * buffer_size(self.mtu) + self.large * LARGE_BUFFER
     }
 }
@@ -44,7 +44,8 @@ impl Sizes {
 /// The pool. Bit `n` of a set is set while nobody holds buffer `n`; the lowest free one is taken
 /// first, because it was the last in use and is still in the cache. Tokens of large buffers follow
 /// those of small ones.
-pub(crate) struct Pool {
+#[derive(Debug)]
+pub struct Pool {
     start: Cell<*mut u8>,
     size: Cell<u32>,
     free: Cell<u64>,
@@ -55,7 +56,11 @@ pub(crate) struct Pool {
 
 impl Pool {
     /// A pool without buffers.
-    pub(crate) const fn new() -> Self {
+    #[expect(
+        clippy::new_without_default,
+        reason = "it is for constants, which a default is not"
+    )]
+    pub const fn new() -> Self {
         Self {
             start: Cell::new(ptr::null_mut()),
             size: Cell::new(0),
@@ -73,7 +78,7 @@ impl Pool {
     ///
     /// 1. `start..start + sizes.bytes()` is initialised memory that is the pool's alone for good.
     /// 2. No buffer is lent.
-    pub(crate) unsafe fn init(&self, start: *mut u8, sizes: Sizes, release: fn(usize)) {
+    pub unsafe fn init(&self, start: *mut u8, sizes: Sizes, release: fn(usize)) {
         self.start.set(start);
         self.size.set(buffer_size(sizes.mtu) as u32);
         self.free.set(u64::MAX);
@@ -86,12 +91,12 @@ impl Pool {
     }
 
     /// Whether there are large buffers at all.
-    pub(crate) fn has_large(&self) -> bool {
+    pub fn has_large(&self) -> bool {
         self.has_large.get()
     }
 
     /// Whether there is a buffer to receive into: a large one, or a small one.
-    pub(crate) fn can_receive(&self, large: bool) -> bool {
+    pub fn can_receive(&self, large: bool) -> bool {
         if large {
             self.free_large.get() != 0
         } else {
@@ -100,7 +105,7 @@ impl Pool {
     }
 
     /// Lends a buffer to receive into, as a frame that fills it.
-    pub(crate) fn take_to_receive(&self, large: bool) -> Option<Frame> {
+    pub fn take_to_receive(&self, large: bool) -> Option<Frame> {
         if self.can_receive(large) {
             self.take(large)
         } else {
@@ -109,7 +114,7 @@ impl Pool {
     }
 
     /// Moves a frame that is small out of its large buffer, as long as there are small ones.
-    pub(crate) fn fit(&self, frame: Frame) -> Frame {
+    pub fn fit(&self, frame: Frame) -> Frame {
         if frame.len() + vnet::HEADER > self.size.get() as usize {
             return frame;
         }
@@ -124,7 +129,7 @@ impl Pool {
     }
 
     /// Lends a buffer, as a frame that fills it.
-    pub(crate) fn take(&self, large: bool) -> Option<Frame> {
+    pub fn take(&self, large: bool) -> Option<Frame> {
         let set = if large { &self.free_large } else { &self.free };
         let free = set.get();
         if free == 0 {
@@ -152,7 +157,7 @@ impl Pool {
     }
 
     /// Takes back the buffer that was lent with `token`.
-    pub(crate) fn give_back(&self, token: usize) {
+    pub fn give_back(&self, token: usize) {
         let set = if token < BUFFERS {
             &self.free
         } else {
@@ -169,4 +174,4 @@ const fn buffer_size(mtu: u16) -> usize {
 }
 
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;
