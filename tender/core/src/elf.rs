@@ -13,7 +13,7 @@ mod notes;
 
 use std::{fs::File, io, os::unix::fs::FileExt, path::Path};
 
-use fata_abi::{manifest::Manifest, note::Target, offer::Offer, solo5::LOAD_MIN};
+use fata_abi::{hvt::LOW_MEMORY, manifest::Manifest, note::Target, offer::Offer, solo5::LOAD_MIN};
 
 pub use error::{ElfError, SegmentRule};
 
@@ -155,16 +155,36 @@ pub struct Segment {
 }
 
 impl Image {
-    /// Checks that the image fits into `memory` bytes with some left for stack and heap.
+    /// Where the memory of the guest ends that is given `size` bytes.
+    ///
+    /// For Solo5's tenders memory is all that lies below that address. An image that knows of offers
+    /// is given as many bytes as it can use: [`LOW_MEMORY`] for what the tender tells it, and all
+    /// others from [`LOAD_MIN`] on. What lies between is not memory.
+    pub const fn memory_end(&self, size: u64) -> u64 {
+        size + self.beyond_size()
+    }
+
+    /// Checks that the image fits into `size` bytes of memory with some left for stack and heap.
     ///
     /// # Errors
     ///
     /// It does not.
-    pub fn check_fits(&self, memory: u64) -> Result<(), ElfError> {
-        let needed = self.used + 4 * PAGE_SIZE;
-        match memory >= needed {
+    pub fn check_fits(&self, size: u64) -> Result<(), ElfError> {
+        let needed = self.used + 4 * PAGE_SIZE - self.beyond_size();
+        match size >= needed {
             true => Ok(()),
-            false => Err(ElfError::Memory { needed, memory }),
+            false => Err(ElfError::Memory {
+                needed,
+                memory: size,
+            }),
+        }
+    }
+
+    /// How far the end of memory lies beyond its size.
+    const fn beyond_size(&self) -> u64 {
+        match self.offer {
+            Some(_) => LOAD_MIN - LOW_MEMORY,
+            None => 0,
         }
     }
 }

@@ -24,7 +24,8 @@ pub const DEFAULT_SECTOR_SIZE: u16 = 512;
 /// Help for the options that every tender has, each line indented for a list of options.
 pub const HELP: &str = "\
   --mem=SIZE                        memory of the guest: a number of MB, or with a unit, as in
-                                    16M or 1G (default: 512)
+                                    16M, 1G or 1536K (default: 512); an image of Fata has all of
+                                    it, one of Solo5 all but the first MB, as Solo5 counts
   --net:NAME=IFACE                  attach the tap interface IFACE as network device NAME
   --net:NAME=@FD                    the same with a tap, or a socket that carries one frame a
                                     message, that the caller opened as descriptor FD
@@ -64,7 +65,8 @@ pub struct Run {
 /// Options of a tender.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
-    /// `--mem`, in bytes: a multiple of the page size.
+    /// `--mem`, in bytes: a multiple of the page size. What of the addresses that is,
+    /// [`Image::memory_end`](crate::elf::Image::memory_end) says.
     pub memory: Option<u64>,
     /// `--net`.
     pub nets: Vec<Named<NetSource>>,

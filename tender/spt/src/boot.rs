@@ -42,7 +42,7 @@ pub(crate) fn write(
     let manifest_at = BOOT_INFO + size_of::<BootInfo>() as u64;
     let command_line_at = manifest_at + manifest.len() as u64;
     let mut info = Vec::new();
-    for word in [memory.size(), image.end, command_line_at, manifest_at] {
+    for word in [memory.end(), image.end, command_line_at, manifest_at] {
         info.extend(word.to_le_bytes());
     }
     for descriptor in [&waiting.epoll, &waiting.timer] {

@@ -46,7 +46,7 @@ pub struct Input {
     /// Whether that image knows of frames that are sent in parts.
     pub gather: bool,
     /// Where the guest's memory ends.
-    pub memory: u64,
+    pub memory_end: u64,
 }
 
 /// The filter for [`rules`].
@@ -81,7 +81,7 @@ pub fn rules(input: &Input) -> Vec<Rule> {
     if input.offered {
         rules.push(Rule::new(
             number::MPROTECT,
-            &[Equal(2, PROT_NONE), Within(MEMORY_BASE, input.memory)],
+            &[Equal(2, PROT_NONE), Within(MEMORY_BASE, input.memory_end)],
             "give up pages of its own memory, as guards below the stack",
         ));
     }

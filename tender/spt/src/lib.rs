@@ -103,7 +103,8 @@ fn start(run: &Run) -> Result<Never, Error> {
     image
         .check_fits(size)
         .map_err(|error| error.about(&run.image))?;
-    let wants = wants(&image, size);
+    let end = image.memory_end(size);
+    let wants = wants(&image, end);
     let attached = attach::attach(&mut image.manifest, &run.options, wants)?;
     let has_child = run
         .options
@@ -111,7 +112,7 @@ fn start(run: &Run) -> Result<Never, Error> {
         .iter()
         .any(|net| matches!(net.value, NetSource::User(_)));
 
-    let mut memory = GuestMemory::map(size)?;
+    let mut memory = GuestMemory::map(end)?;
     memory
         .load(&source, &image)
         .map_err(|error| error.about(&run.image))?;
@@ -121,7 +122,7 @@ fn start(run: &Run) -> Result<Never, Error> {
     boot::offer(&mut memory, &image, &attached)?;
     memory.protect(&image)?;
 
-    let filter = filter::compile(&filter_input(&image, &waiting, &attached, size));
+    let filter = filter::compile(&filter_input(&image, &waiting, &attached, end));
     let kept = attached.iter().map(|device| device.descriptor.as_raw_fd());
     let kept = kept.chain([STDOUT, waiting.epoll.as_raw_fd(), waiting.timer.as_raw_fd()]);
     let departure = depart::prepare(&mut memory, &filter, image.entry, free)?;
@@ -129,12 +130,13 @@ fn start(run: &Run) -> Result<Never, Error> {
     depart::depart(departure)
 }
 
-/// What the image makes of frames beyond plain ones: what its note says, and its memory has room for.
-fn wants(image: &Image, memory: u64) -> Wants {
+/// What the image makes of frames beyond plain ones: what its note says, and its memory, which ends
+/// at `memory_end`, has room for.
+fn wants(image: &Image, memory_end: u64) -> Wants {
     let Some(offer) = image.offer.filter(OfferPlace::is_whole) else {
         return Wants::default();
     };
-    let room = large_buffers(memory) > 0;
+    let room = large_buffers(memory_end) > 0;
     Wants {
         vnet: true,
         large: room && offer.wants & WANT_LARGE != 0,
@@ -177,7 +179,7 @@ fn filter_input(
     image: &Image,
     waiting: &Waiting,
     attached: &[Attached],
-    memory: u64,
+    memory_end: u64,
 ) -> filter::Input {
     let manifest: &Manifest<_> = &image.manifest;
     filter::Input {
@@ -189,6 +191,6 @@ fn filter_input(
             .collect(),
         offered: image.offer.is_some(),
         gather: image.offer.is_some_and(|offer| offer.is_whole()),
-        memory,
+        memory_end,
     }
 }

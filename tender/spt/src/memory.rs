@@ -18,14 +18,14 @@ use rustix::{
 
 /// The memory of the guest, mapped. It stays so: the process becomes the guest.
 pub(crate) struct GuestMemory {
-    size: u64,
+    end: u64,
 }
 
 impl GuestMemory {
-    /// Maps memory that ends at `size`: zero, readable and writable, not executable.
-    pub(crate) fn map(size: u64) -> Result<Self, Error> {
+    /// Maps memory that ends at `end`: zero, readable and writable, not executable.
+    pub(crate) fn map(end: u64) -> Result<Self, Error> {
         let base = ptr::without_provenance_mut(MEMORY_BASE as usize);
-        let len = (size - MEMORY_BASE) as usize;
+        let len = (end - MEMORY_BASE) as usize;
         let flags = MapFlags::PRIVATE | MapFlags::FIXED_NOREPLACE;
         let protection = ProtFlags::READ | ProtFlags::WRITE;
         // JUSTIFICATION: the ABI fixes the address.
@@ -33,21 +33,21 @@ impl GuestMemory {
         // 2. A kernel too old to know it takes the address as a wish, and the check below notices.
         let found = unsafe { rustix::mm::mmap_anonymous(base, len, protection, flags) };
         match found {
-            Ok(found) if ptr::eq(found, base) => Ok(Self { size }),
-            Ok(_) => Err(cannot_map(size, Errno::EXIST)),
-            Err(error) => Err(cannot_map(size, error)),
+            Ok(found) if ptr::eq(found, base) => Ok(Self { end }),
+            Ok(_) => Err(cannot_map(end, Errno::EXIST)),
+            Err(error) => Err(cannot_map(end, error)),
         }
     }
 
     /// Where it ends.
-    pub(crate) fn size(&self) -> u64 {
-        self.size
+    pub(crate) fn end(&self) -> u64 {
+        self.end
     }
 
     /// The `len` bytes at `address`, if they are in the guest's memory.
     pub(crate) fn bytes(&mut self, address: u64, len: u64) -> Option<&mut [u8]> {
         let end = address.checked_add(len)?;
-        if address < MEMORY_BASE || end > self.size {
+        if address < MEMORY_BASE || end > self.end {
             return None;
         }
         let start = ptr::with_exposed_provenance_mut(address as usize);
@@ -102,8 +102,8 @@ impl GuestMemory {
 
 const _: () = assert!(LOAD_MIN.is_multiple_of(PAGE_SIZE) && MEMORY_BASE < LOAD_MIN);
 
-fn cannot_map(size: u64, error: Errno) -> Error {
-    let megabytes = size.div_ceil(1 << 20);
+fn cannot_map(end: u64, error: Errno) -> Error {
+    let megabytes = end.div_ceil(1 << 20);
     let message = format!("cannot map {megabytes} MB for the guest: {error}");
     match error {
         Errno::PERM | Errno::ACCESS => Error::new(message)

@@ -132,6 +132,31 @@ fn memory_has_the_rights_that_the_image_asks_for_and_no_more() {
 }
 
 #[test]
+fn memory_of_an_image_that_knows_of_offers_is_all_of_its_size() {
+    let end_with = |code: Code, size: &str| {
+        let image = code.exit(0).image().offer(DATA);
+        end(&run(&image, &[&format!("--mem={size}")], &[]))
+    };
+    // What is not memory: from 0x20000 to the image.
+    let memory = (2 << 20) + 0xe_0000;
+    for address in [0x11000, TEXT, DATA, memory - 8] {
+        let code = Code::new().load(address);
+        assert_eq!(end_with(code, "2M"), End::Status(0), "{address:#x}");
+    }
+    for address in [0x2_8000, 0xf_f000, memory] {
+        let code = Code::new().load(address);
+        assert_eq!(end_with(code, "2M"), End::Signal(SIGSEGV), "{address:#x}");
+    }
+    // Up to the data's page, and four for stack and heap; less is refused.
+    assert_eq!(end_with(Code::new(), "1172K"), End::Status(0));
+    assert_eq!(end_with(Code::new(), "1168K"), End::Status(1));
+    // The boot information says where memory ends.
+    let show = Code::new().syscall(1, &[1, 0x11000, 8]).exit(0);
+    let output = run(&show.image().offer(DATA), &["--mem=2M"], &[]);
+    assert_eq!(output.stdout, memory.to_le_bytes());
+}
+
+#[test]
 fn nothing_of_the_tender_is_left() {
     // The registers that could hold an address of it: rbx rcx rdx rsi rbp r8..r15, or-ed together.
     let mut code = Code::new().raw(&[0x48, 0x89, 0xd8]); // mov rax, rbx
@@ -232,6 +257,8 @@ fn an_offer_is_filled_in_and_its_calls_are_allowed() {
         assert_eq!(offer[72..], [0; 40], "no devices, and nothing unknown");
     }
 
+    // All 4 MB are memory that the image can use.
+    let memory = MEMORY + 0xe_0000;
     let guard = |address, len, rights| {
         let code = Code::new().syscall(10, &[address, len, rights]).exit_rax();
         end(&offered(&code))
@@ -239,8 +266,8 @@ fn an_offer_is_filled_in_and_its_calls_are_allowed() {
     assert_eq!(guard(DATA + 0x1000, 4096, 0), End::Status(0));
     assert_eq!(guard(DATA + 0x1000, 4096, 1), End::Signal(SIGSYS));
     assert_eq!(guard(DATA + 0x1000, 4096, 5), End::Signal(SIGSYS));
-    assert_eq!(guard(MEMORY, 4096, 0), End::Signal(SIGSYS));
-    assert_eq!(guard(MEMORY - 4096, 8192, 0), End::Signal(SIGSYS));
+    assert_eq!(guard(memory, 4096, 0), End::Signal(SIGSYS));
+    assert_eq!(guard(memory - 4096, 8192, 0), End::Signal(SIGSYS));
     let fault = Code::new()
         .syscall(10, &[DATA + 0x1000, 4096, 0])
         .load(DATA + 0x1000)

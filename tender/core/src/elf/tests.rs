@@ -63,8 +63,26 @@ fn a_good_image() {
         (text.start, text.end, text.file_size),
         (TEXT, TEXT + 4096, 100)
     );
-    assert!(image.check_fits(DATA + 5 * 4096).is_ok());
-    assert!(image.check_fits(DATA + 4 * 4096).is_err());
+}
+
+#[test]
+fn size_counts_what_an_image_can_use_if_it_knows_of_offers() {
+    let smallest = |image: &Image| {
+        let mut sizes = (1..1024).map(|pages| pages * PAGE_SIZE);
+        let found = sizes.find(|&size| image.check_fits(size).is_ok());
+        found.expect("some size must do")
+    };
+    let stock = check(&image()).unwrap();
+    assert_eq!(smallest(&stock), DATA + 5 * 4096);
+    assert_eq!(stock.memory_end(16 << 20), 16 << 20);
+    // From 0x20000 to 0x100000 there is nothing to be used.
+    let ours = check(&image().offer(DATA)).unwrap();
+    assert_eq!(smallest(&ours), DATA + 5 * 4096 - 0xe_0000);
+    assert_eq!(ours.memory_end(16 << 20), (16 << 20) + 0xe_0000);
+    let error = ours.check_fits(1 << 20).unwrap_err().about(Path::new("x"));
+    let error = error.to_string();
+    assert!(error.contains("needs 1172 KB of memory to start and is given 1024 KB\nhint: "));
+    assert!(error.ends_with("`--mem=2`"), "{error}");
 }
 
 #[test]

@@ -36,12 +36,12 @@ pub(super) fn keep(memory: &mut GuestMemory, free: u64) -> u64 {
     // vector, its size and the file left as they are. None but the arguments mean anything.
     let map = [
         LOAD_MIN,
-        memory.size(),
+        memory.end(),
         LOAD_MIN,
         LOAD_MIN,
         LOAD_MIN,
         LOAD_MIN,
-        memory.size() - 8,
+        memory.end() - 8,
         free,
         end - 1,
         end - 1,

@@ -45,7 +45,7 @@ fn input(devices: &[Attachment], offered: bool) -> Input {
         devices: devices.to_vec(),
         offered,
         gather: offered,
-        memory: MEMORY,
+        memory_end: MEMORY,
     }
 }
 
@@ -173,7 +173,7 @@ fn frames_in_parts_have_few_of_them_and_an_image_that_knows() {
 #[test]
 fn guest_memory_beyond_four_gigabytes() {
     let mut input = input(&[], true);
-    input.memory = 40 << 30;
+    input.memory_end = 40 << 30;
     let filter = compile(&input);
     let guard = |address: u64, len: u64| call(number::MPROTECT, &[address, len, 0]);
     assert!(allows(&filter, guard((40 << 30) - 4096, 4096)));

@@ -22,7 +22,7 @@ pub(crate) const DATA: u64 = assemble::DATA;
 
 pub(crate) const SIGSYS: i32 = 31;
 pub(crate) const SIGSEGV: i32 = 11;
-/// Memory that guests get: 4 MB.
+/// Memory that guests get unless they are given another size: 4 MB.
 pub(crate) const MEMORY: u64 = 4 << 20;
 
 /// x86-64 machine code, one method an instruction or a short idiom.
@@ -133,8 +133,10 @@ pub(crate) fn tender() -> Command {
 pub(crate) fn run(image: &Assembly, options: &[&str], arguments: &[&str]) -> Output {
     let file = Scratch::new(&image.bytes());
     let mut command = tender();
+    if !options.iter().any(|option| option.starts_with("--mem=")) {
+        command.arg("--mem=4");
+    }
     command
-        .arg("--mem=4")
         .args(options)
         .arg("--")
         .arg(file.path())

@@ -72,7 +72,7 @@ pub(super) fn offload(lab: &Lab) -> Check {
 /// Memory that has no room for large buffers: frames are sent large, and not received.
 pub(super) fn offload_small(lab: &Lab) -> Check {
     lab.not_on(Platform::Solo5Spt, "the stock tender has no offloads")?;
-    let launch = lab.platform.launch(&lab.image).option("--mem=2");
+    let launch = lab.platform.launch(&lab.image).option("--mem=1");
     echoes(lab, launch, true, false)
 }
 
