@@ -18,17 +18,26 @@
 //!
 //! # With `OFFER_RINGS`
 //!
+//! - [`NET_WRITE`] as above: what a device does not take is lost. A guest that has no buffer left does
+//!   well to look at [`entries_head`](Ring::entries_head) for a while, and then to give up its CPU by
+//!   short [`Poll`](super::Poll)s: sent frames end none.
 //! - A [`NET_READ`] lends its buffer to the host until a frame has come for it; then comes the commit.
-//!   Frames fill the buffers of a device in the order in which those were lent. At most [`SLOTS`]
-//!   buffers are lent at once.
+//!   Frames fill the buffers of a device in the order in which those were lent. The end of a frame
+//!   that is longer than its buffer is lost, so one that fills it is to be taken for cut short.
 //! - A second ring, [`BLOCK`], lies [`BLOCK_RING_OFFSET`] behind the first and takes [`BLOCK_READ`],
-//!   [`BLOCK_WRITE`] and [`BLOCK_FLUSH`], each answered by a commit, in any order. A transfer is as long
-//!   as the offer says at most.
+//!   [`BLOCK_WRITE`] and [`BLOCK_FLUSH`], each answered by a commit, in any order. A transfer is whole
+//!   blocks inside the device, and as long as the offer says at most. A flush covers the writes whose
+//!   commits came before it was submitted.
+//! - A commit says [`OK`](super::OK) and how many bytes; [`INVALID`](super::INVALID) where there is no
+//!   such device, no length, or no such part of the device; [`UNSPECIFIED`](super::UNSPECIFIED) where
+//!   the host's disk failed. Nothing comes from a network device that is gone.
+//! - There are [`SLOTS`] commits: buffers lent and requests submitted, up to the taking of their
+//!   commits, may be as many, in each ring.
 //! - The [`Poll`](super::Poll) hypercall ends when there is a commit that the guest has not taken
 //!   ([`commits_head`](Ring::commits_head) behind [`commits_tail`](Ring::commits_tail)), in either ring.
 //!
-//! Neither side believes the other: the host checks each entry as it would a hypercall, and ends a
-//! guest whose entries lead outside of its memory.
+//! Neither side believes the other. The host ends a guest whose entries lead outside of its memory,
+//! whose indices cannot be, or that is owed more commits than there are slots.
 
 use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64};
 

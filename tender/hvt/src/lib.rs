@@ -4,3 +4,4 @@
 pub mod cpu;
 pub mod hypervisor;
 pub mod memory;
+pub mod ring;

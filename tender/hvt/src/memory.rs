@@ -50,6 +50,9 @@ pub struct Buffer<'a> {
     bytes: VolatileSlice<'a>,
 }
 
+// SAFETY: the guest's memory is every thread's alike, and all access to it allows for others.
+unsafe impl Send for Buffer<'_> {}
+
 /// A range of guest memory that was checked, to be written or read.
 #[derive(Clone, Copy, Debug)]
 pub struct BufferMut<'a>(Buffer<'a>);
