@@ -13,7 +13,7 @@ use crate::{
     failure::Said,
     net, new,
     output::{Level, Output},
-    run,
+    run::{self, role},
 };
 
 const STYLES: Styles = Styles::styled()
@@ -78,11 +78,11 @@ enum Command {
 
 /// Runs the command that `args` names; the first is the name of the program.
 pub fn main(mut args: Vec<OsString>) -> ExitCode {
-    if args.get(1).is_some_and(|arg| arg == run::TENDER) {
-        return run::become_tender(args.split_off(2));
+    if args.get(1).is_some_and(|arg| arg == role::TENDER) {
+        return role::become_tender(args.split_off(2));
     }
-    if args.get(1).is_some_and(|arg| arg == run::PROGRAM) {
-        return run::become_program(args.split_off(2));
+    if args.get(1).is_some_and(|arg| arg == role::PROGRAM) {
+        return role::become_program(args.split_off(2));
     }
     // Cargo runs `cargo-fata fata ...` for `cargo fata ...`.
     if args.get(1).is_some_and(|arg| arg == "fata") {

@@ -1,26 +1,20 @@
 // SPDX-License-Identifier: ISC
 //! `cargo fata describe`: what an image is, what it needs, and what each crate in it costs.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::PathBuf};
 
 use anyhow::Context;
 use clap::Args;
-use fata_abi::{
-    manifest::DeviceKind,
-    note::{self, Target},
-};
+use fata_abi::{manifest::DeviceKind, note};
 use serde::Serialize;
 
 use crate::{
     build::{self, BuildFlags},
     config,
     failure::failure,
-    image::{About, Elf, ImageError, symbols::Symbols},
+    image::{About, Elf, ImageError, linked, platform_name, symbols::Symbols},
     output::Output,
-    project::{self, Project, Selection},
+    project::{Project, Selection},
 };
 
 pub mod print;
@@ -108,7 +102,7 @@ impl Describe {
     pub fn run(self, output: Output) -> anyhow::Result<()> {
         let (image, symbols) = match self.image {
             Some(image) => {
-                let symbols = symbols_beside(&image);
+                let symbols = linked::kept(&image);
                 (image, symbols)
             }
             None => {
@@ -148,25 +142,6 @@ fn sealed(target: config::Target) -> config::Target {
     }
 }
 
-/// Where `build` kept the symbols of an image: for the workspace that it lies in, or the one here.
-fn symbols_beside(image: &Path) -> Option<PathBuf> {
-    let image = fs::canonicalize(image).ok()?;
-    let file = format!("{}.debug", image.file_name()?.to_str()?);
-    let beside = image.with_file_name(&file);
-    let kept = || image.parent().and_then(kept_symbols);
-    let kept_here = || kept_symbols(&std::env::current_dir().ok()?);
-    if beside.is_file() {
-        return Some(beside);
-    }
-    let kept = kept().or_else(kept_here)?.join(file);
-    kept.is_file().then_some(kept)
-}
-
-fn kept_symbols(folder: &Path) -> Option<PathBuf> {
-    let metadata = project::metadata(&project::nearest_manifest(folder).ok()?).ok()?;
-    Some(project::symbols_in(metadata.target_directory.as_std_path()))
-}
-
 /// Describes the image `data`, with the help of the linked file that it was made from.
 ///
 /// # Errors
@@ -196,7 +171,7 @@ pub fn describe(
         } else {
             Kind::Solo5
         },
-        platform: platform(target),
+        platform: platform_name(target),
         abi_version,
         devices: devices.collect(),
         memory: elf.memory(),
@@ -206,22 +181,6 @@ pub fn describe(
         notes: notes(&elf),
         about,
     })
-}
-
-fn platform(target: u32) -> String {
-    const NAMES: [(Target, &str); 6] = [
-        (Target::Hvt, "hvt"),
-        (Target::Spt, "spt"),
-        (Target::Virtio, "virtio"),
-        (Target::Muen, "muen"),
-        (Target::Genode, "genode"),
-        (Target::Xen, "xen"),
-    ];
-    let known = NAMES.iter().find(|(number, _)| *number as u32 == target);
-    known.map_or_else(
-        || format!("unknown ({target})"),
-        |(_, name)| (*name).to_owned(),
-    )
 }
 
 fn segments(elf: &Elf<'_>) -> Vec<Part> {
@@ -266,21 +225,12 @@ fn crates(image: &Elf<'_>, linked: Option<&[u8]>) -> Vec<Part> {
     // An image that was not stripped knows for itself.
     let own = Symbols::read(image).unwrap_or_default();
     let symbols = match linked.map(Elf::parse) {
-        Some(Ok(linked)) if own.is_empty() && same(image, &linked) => Symbols::read(&linked).ok(),
+        Some(Ok(linked)) if own.is_empty() && linked::same(image, &linked) => {
+            Symbols::read(&linked).ok()
+        }
         _ => Some(own),
     };
     let sizes = symbols.unwrap_or_default().by_crate();
     let parts = sizes.into_iter().map(|(name, size)| Part { name, size });
     parts.collect()
-}
-
-/// Whether what is loaded of both is the same, so that addresses mean the same.
-fn same(image: &Elf<'_>, linked: &Elf<'_>) -> bool {
-    let parts = |elf: &Elf<'_>| -> Vec<_> {
-        let segments = elf.segments.iter();
-        // The first segment may hold the ELF header, which stripping changes.
-        let content = segments.map(|s| (s.address, s.content.get(64..).map(<[u8]>::to_vec)));
-        content.collect()
-    };
-    parts(image) == parts(linked)
 }

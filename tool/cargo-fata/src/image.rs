@@ -7,7 +7,10 @@
 
 use std::fmt;
 
-use fata_abi::{manifest::Manifest, note};
+use fata_abi::{
+    manifest::Manifest,
+    note::{self, Target},
+};
 use object::{
     LittleEndian,
     elf::{
@@ -20,6 +23,7 @@ use object::{
 pub mod about;
 pub mod check;
 pub mod lines;
+pub mod linked;
 pub mod strip;
 pub mod symbols;
 
@@ -237,6 +241,23 @@ impl<'a> Elf<'a> {
         names.retain(|name| !name.is_empty());
         (names, self.dynamic)
     }
+}
+
+/// Name of the platform that `target` of an ABI note means.
+pub fn platform_name(target: u32) -> String {
+    const NAMES: [(Target, &str); 6] = [
+        (Target::Hvt, "hvt"),
+        (Target::Spt, "spt"),
+        (Target::Virtio, "virtio"),
+        (Target::Muen, "muen"),
+        (Target::Genode, "genode"),
+        (Target::Xen, "xen"),
+    ];
+    let known = NAMES.iter().find(|(number, _)| *number as u32 == target);
+    known.map_or_else(
+        || format!("unknown ({target})"),
+        |(_, name)| (*name).to_owned(),
+    )
 }
 
 /// Reads everything that can be read of `data`: the entry point for fuzzing.

@@ -123,19 +123,27 @@ fn sealed_arguments_stay() {
 #[test]
 fn a_panic_is_told_with_names() {
     let package = Package::new("panics", "hello");
-    let program = "#![no_std]\n#![no_main]\n\n#[inline(never)]\nfn culprit(at: usize) -> u8 {\n    \
-        [1, 2][at]\n}\n\n#[fata::main]\nasync fn main() -> u8 {\n    \
-        culprit(core::hint::black_box(7)) + 1\n}\n";
+    let program = "#![no_std]\n#![no_main]\n\n#[inline(always)]\nfn inner(at: usize) -> u8 {\n    \
+        [1, 2][at]\n}\n\n#[inline(never)]\nfn culprit(at: usize) -> u8 {\n    inner(at) + 1\n}\n\n\
+        #[fata::main]\nasync fn main() -> u8 {\n    culprit(core::hint::black_box(7)) + 1\n}\n";
     fs::write(package.folder.join("src/main.rs"), program).unwrap();
     let run = package.fata(&["run", "-q"]);
     assert_eq!(run.status.code(), Some(255), "{}", said(&run));
-    assert!(said(&run).contains("src/main.rs:6"), "{}", said(&run));
-    let culprit = said(&run);
-    let culprit = culprit
-        .lines()
-        .find(|line| line.contains("panics::culprit"));
-    let culprit = culprit.unwrap_or_else(|| panic!("{}", said(&run)));
-    assert!(culprit.contains("src/main.rs:6:5"), "{culprit}");
+    let of_a_build = said(&run);
+    assert!(of_a_build.contains("src/main.rs:6"), "{of_a_build}");
+    let image = package.folder.join("dist/panics.spt");
+    let of_an_image = said(&package.fata(&["run", "--image", image.to_str().unwrap()]));
+    for said in [of_a_build, of_an_image] {
+        let mut lines = said.lines();
+        let inner = lines.find(|line| line.contains("  inner at ")).unwrap();
+        assert!(inner.ends_with("src/main.rs:6:5"), "{inner}");
+        let culprit = lines.next().unwrap().trim_start();
+        assert!(
+            culprit.starts_with("inlined into panics::culprit at "),
+            "{culprit}"
+        );
+        assert!(culprit.ends_with("src/main.rs:11:5"), "{culprit}");
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 use std::{fs, path::Path};
 
+use fata_abi::note::{self, Target};
 use snapbox::{
     IntoData,
     cmd::{Command, cargo_bin},
@@ -369,6 +370,43 @@ error: cannot describe `notes.txt`
 error: cannot read `dist/dns.spt`: No such file or directory (os error 2)
 
 hint: `cargo fata build` makes an image and says where it is
+
+"#]],
+    );
+}
+
+/// An executable with nothing in it but a note that names `target`.
+fn image_for(target: Target) -> Vec<u8> {
+    let note = note::abi(target, 2).0;
+    let (header, program) = (64, 56);
+    let mut image = vec![0; header + program];
+    let mut put = |at: usize, bytes: &[u8]| image[at..at + bytes.len()].copy_from_slice(bytes);
+    put(0, b"\x7fELF\x02\x01\x01");
+    // Executable, x86-64, version 1.
+    put(16, &[2, 0, 62, 0, 1]);
+    put(32, &(header as u64).to_le_bytes());
+    // Sizes of the two headers, and one of the second.
+    put(52, &[header as u8, 0, program as u8, 0, 1]);
+    // A note, behind both.
+    put(header, &[4]);
+    put(header + 8, &((header + program) as u64).to_le_bytes());
+    put(header + 32, &(note.len() as u64).to_le_bytes());
+    image.extend(note);
+    image
+}
+
+#[test]
+fn an_image_for_something_else() {
+    let here = folder(&[]);
+    fs::write(here.path().join("dns.xen"), image_for(Target::Xen)).unwrap();
+    refused(
+        &here,
+        1,
+        &["run", "--image", "dns.xen"],
+        str![[r#"
+error: `dns.xen` is an image for xen, which this tool cannot start
+
+hint: it starts images for spt
 
 "#]],
     );

@@ -1,21 +1,25 @@
 // SPDX-License-Identifier: ISC
 //! Passes a unikernel's console on, and puts names to the addresses of a backtrace.
 //!
-//! An image has no names in it; the tool has kept them. The runtime prints a backtrace as one
-//! line, `backtrace: 0x10a2f3 0x10b000`, and the names follow it here, a line each.
+//! An image has no names in it; the tool has kept them. Of a panic, and of an exception of the CPU,
+//! an image prints the backtrace as one line, `backtrace: 0x10a2f3 0x10b000`, and the names follow
+//! it here, a line for each function and each that was inlined into it.
 
 use std::io::{self, Read, Write};
+
+use crate::image::lines::Frame;
 
 /// What a line of return addresses begins with.
 const BACKTRACE: &str = "backtrace: ";
 /// Longest line that can be one.
 const MAX_LINE: usize = 2048;
 
-/// Copies `from` to `to` as it comes, until its end. `name` tells the functions at addresses.
+/// Copies `from` to `to` as it comes, until its end. `name` tells the functions around addresses of
+/// instructions, innermost first.
 pub fn pass_on(
     mut from: impl Read,
     mut to: impl Write,
-    mut name: impl FnMut(&[u64]) -> Vec<Option<String>>,
+    mut name: impl FnMut(&[u64]) -> Vec<Vec<Frame>>,
 ) -> io::Result<()> {
     let mut buffer = [0; 16 * 1024];
     let mut line = Vec::new();
@@ -31,7 +35,9 @@ pub fn pass_on(
             keep(&mut line, part);
             if part.ends_with(b"\n") {
                 if let Some(addresses) = addresses(&line) {
-                    write_names(&mut to, &addresses, &name(&addresses))?;
+                    // A return address is that of the instruction after the call.
+                    let calls: Vec<u64> = addresses.iter().map(|a| a.wrapping_sub(1)).collect();
+                    write_names(&mut to, &addresses, &name(&calls))?;
                 }
                 line.clear();
             }
@@ -56,12 +62,28 @@ fn addresses(line: &[u8]) -> Option<Vec<u64>> {
     words.split_whitespace().map(address).collect()
 }
 
-fn write_names(to: &mut impl Write, addresses: &[u64], names: &[Option<String>]) -> io::Result<()> {
-    for (address, name) in addresses.iter().zip(names) {
-        let name = name.as_deref().unwrap_or("?");
-        writeln!(to, "  {address:#10x}  {name}")?;
+fn write_names(to: &mut impl Write, addresses: &[u64], names: &[Vec<Frame>]) -> io::Result<()> {
+    for (address, frames) in addresses.iter().zip(names) {
+        write!(to, "  {address:#10x}  ")?;
+        for (index, frame) in frames.iter().enumerate() {
+            if index > 0 {
+                write!(to, "{:14}inlined into ", "")?;
+            }
+            write_frame(to, frame)?;
+        }
+        if frames.is_empty() {
+            writeln!(to, "?")?;
+        }
     }
     Ok(())
+}
+
+fn write_frame(to: &mut impl Write, frame: &Frame) -> io::Result<()> {
+    write!(to, "{}", frame.function.as_deref().unwrap_or("?"))?;
+    if let Some(place) = &frame.place {
+        write!(to, " at {place}")?;
+    }
+    writeln!(to)
 }
 
 #[cfg(test)]
@@ -79,7 +101,15 @@ mod tests {
         }
         let mut to = Vec::new();
         let name = |addresses: &[u64]| {
-            let known = |&address: &u64| (address == 0x10a2f3).then(|| "dns::main".to_owned());
+            let frame = |function: &str, place: &str| Frame {
+                function: Some(function.to_owned()),
+                place: (!place.is_empty()).then(|| place.to_owned()),
+            };
+            let known = |&address: &u64| match address {
+                0x10a2f2 => vec![frame("dns::main", "")],
+                0x10a300 => vec![frame("ask", "a.rs:1"), frame("main", "b.rs:2")],
+                _ => Vec::new(),
+            };
             addresses.iter().map(known).collect()
         };
         pass_on(Parts(parts.iter()), &mut to, name).unwrap();
@@ -91,6 +121,15 @@ mod tests {
         assert_eq!(
             passed(&["panic: no\nbacktrace: 0x10a", "2f3 0x10b000\nmore\n"]),
             "panic: no\nbacktrace: 0x10a2f3 0x10b000\n    0x10a2f3  dns::main\n    0x10b000  ?\nmore\n"
+        );
+    }
+
+    #[test]
+    fn what_was_inlined_comes_before_what_it_is_in() {
+        assert_eq!(
+            passed(&["backtrace: 0x10a301\n"]),
+            "backtrace: 0x10a301\n    0x10a301  ask at a.rs:1\n              \
+             inlined into main at b.rs:2\n"
         );
     }
 
