@@ -50,8 +50,11 @@ reserved
 #SX security exception
 reserved";
 
-/// Names of [`TrapFrame::registers`], three bytes each.
-const REGISTERS: &str = "raxrbxrcxrdxrsirdirbpr8 r9 r10r11r12r13r14r15";
+/// Names of what is printed first, and of [`TrapFrame::registers`], three bytes each.
+const REGISTERS: [&str; 2] = [
+    "riprspflgcr2cr3err",
+    "raxrbxrcxrdxrsirdirbpr8 r9 r10r11r12r13r14r15",
+];
 
 /// Writes everything that is known of an exception. `stack` is readable memory.
 pub(crate) fn full(frame: &TrapFrame, stack: &Range<usize>, write: fn(&[u8])) {
@@ -115,22 +118,23 @@ fn overflow(frame: &TrapFrame, stack: &Range<usize>, write: fn(&[u8])) {
 }
 
 fn registers(frame: &TrapFrame, cr3: u64, write: fn(&[u8])) {
-    let mut text = Text::new(write);
     let special = [
-        (b"rip".as_slice(), frame.rip),
-        (b"rsp", frame.rsp),
-        (b"flg", frame.rflags),
-        (b"cr2", frame.cr2),
-        (b"cr3", cr3),
-        (b"err", frame.error),
+        frame.rip,
+        frame.rsp,
+        frame.rflags,
+        frame.cr2,
+        cr3,
+        frame.error,
     ];
-    let general = REGISTERS.as_bytes().chunks_exact(3);
-    let all = special.into_iter().chain(general.zip(frame.registers));
-    for (index, (name, value)) in all.enumerate() {
-        text.push_bytes(name);
-        text.push(" ");
-        text.push_padded(value);
-        text.push(if index % 3 == 2 { "\n" } else { "  " });
+    for (part, values) in [&special[..], &frame.registers].into_iter().enumerate() {
+        let names = REGISTERS[part].as_bytes();
+        let mut text = Text::new(write);
+        for (index, (value, name)) in values.iter().zip(names.chunks_exact(3)).enumerate() {
+            text.push_bytes(name);
+            text.push(" ");
+            text.push_digits(*value, 16);
+            text.push(if index % 3 == 2 { "\n" } else { "  " });
+        }
     }
 }
 
@@ -146,13 +150,18 @@ unsafe fn backtrace(frame: &TrapFrame, stack: &Range<usize>, write: fn(&[u8])) {
     text.push("backtrace: ");
     // The reader takes one off each, because a return address lies behind the call.
     text.push_hex(frame.rip.wrapping_add(1));
+    // Nothing was executed at the end of a call that led astray: who called is still on the stack.
+    let top = frame.rsp as usize;
+    if frame.vector == PAGE_FAULT && frame.rip == frame.cr2 && holds(stack, top, 8) {
+        // SAFETY: the word lies on the stack, as was just checked, and is aligned.
+        let caller = unsafe { (top as *const u64).read_volatile() };
+        text.push(" ");
+        text.push_hex(caller);
+    }
     let mut pointer = frame.rbp() as usize;
     for _ in 0..DEPTH {
         // A frame begins with the saved frame pointer and the return address.
-        if !pointer.is_multiple_of(8)
-            || pointer < stack.start
-            || pointer > stack.end.saturating_sub(16)
-        {
+        if !holds(stack, pointer, 16) {
             break;
         }
         // SAFETY: both words lie on the stack, as was just checked, and are aligned. They are read
@@ -170,6 +179,11 @@ unsafe fn backtrace(frame: &TrapFrame, stack: &Range<usize>, write: fn(&[u8])) {
         pointer = next as usize;
     }
     text.push("\n");
+}
+
+/// Whether `len` bytes from `address`, which is to be aligned, lie on the stack.
+fn holds(stack: &Range<usize>, address: usize, len: usize) -> bool {
+    address.is_multiple_of(8) && address >= stack.start && address <= stack.end.saturating_sub(len)
 }
 
 /// Collects text, and writes a piece when there is one, at the latest when it is dropped.
@@ -204,10 +218,6 @@ impl Text {
     fn push_hex(&mut self, value: u64) {
         let digits = (u64::BITS - value.leading_zeros()).div_ceil(4).max(1);
         self.push_digits(value, digits);
-    }
-
-    fn push_padded(&mut self, value: u64) {
-        self.push_digits(value, 16);
     }
 
     #[inline(never)]

@@ -135,6 +135,29 @@ fn the_walk_begins_at_the_instruction_and_ends_at_the_first_frame() {
 }
 
 #[test]
+fn a_call_that_led_astray_is_told_by_its_return_address() {
+    let memory = [0x77u64, 0, 0];
+    let base = memory.as_ptr().expose_provenance();
+    let mut frame = TrapFrame {
+        rip: 0x10,
+        rsp: base as u64,
+        ..trap(14, 0x10, 0x10)
+    };
+    let told = |frame: &TrapFrame| {
+        // SAFETY: the array lives until after the call.
+        written(|| unsafe { backtrace(frame, &(base..base + 24), write) })
+    };
+    assert_eq!(told(&frame), "backtrace: 0x11 0x77\n");
+    for wild in [base + 4, base + 24, base - 8, 0, usize::MAX - 7] {
+        frame.rsp = wild as u64;
+        assert_eq!(told(&frame), "backtrace: 0x11\n");
+    }
+    frame.rsp = base as u64;
+    frame.cr2 = 0x18;
+    assert_eq!(told(&frame), "backtrace: 0x11\n", "what it read was wrong");
+}
+
+#[test]
 fn the_walk_survives_what_is_no_stack() {
     let one = "backtrace: 0x102031 0x1\n";
     let none = "backtrace: 0x102031\n";
