@@ -3,13 +3,14 @@
 //!
 //! A tender is the host side of a unikernel. Whatever its way of running an image, it reads
 //! [`options`], parses the image with [`elf`], and connects the devices of the image's manifest to
-//! the host with [`attach`]. A unikernel built as a plain process is its own tender and uses the
+//! the host with [`attach`]; [`boot`] is what it tells the image. A unikernel built as a plain process is its own tender and uses the
 //! first and the last of these too. Before the guest runs, the tender gives up its rights
 //! ([`sandbox`]) and all system calls that nothing needs ([`seccomp`]).
 //!
 //! Facts: Solo5 `docs/architecture.md`, `include/elf_abi.h`, `include/mft_abi.h`.
 
 pub mod attach;
+pub mod boot;
 pub mod elf;
 mod error;
 pub mod options;

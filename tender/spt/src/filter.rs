@@ -15,6 +15,7 @@ use fata_abi::{
     spt::MEMORY_BASE,
 };
 use fata_tender::{
+    boot::MAX_TRANSFER,
     sandbox::STDOUT,
     seccomp::{
         self, Condition,
@@ -25,7 +26,7 @@ use fata_tender::{
     system::number,
 };
 
-use crate::boot::{MAX_TRANSFER, takes_transfers};
+use crate::boot::takes_transfers;
 
 const CLOCK_REALTIME: u64 = 0;
 const CLOCK_MONOTONIC: u64 = 1;

@@ -27,13 +27,12 @@ use std::{
 use fata_abi::{
     manifest::{Manifest, Properties},
     note::Target,
-    offer::{WANT_LARGE, WANT_LARGE_UDP, large_buffers},
     spt::{ABI_VERSION, EPOLL_TIMER},
 };
 use fata_tender::{
     Error,
-    attach::{self, Attached, Wants},
-    elf::{self, Abi, Image, OfferPlace},
+    attach::{self, Attached},
+    elf::{self, Abi, Image},
     options::{Command, DEFAULT_MEMORY, HELP, NetSource, Run},
     sandbox::{self, STDOUT},
 };
@@ -104,7 +103,7 @@ fn start(run: &Run) -> Result<Never, Error> {
         .check_fits(size)
         .map_err(|error| error.about(&run.image))?;
     let end = image.memory_end(size);
-    let wants = wants(&image, end);
+    let wants = fata_tender::boot::wants(&image, end);
     let attached = attach::attach(&mut image.manifest, &run.options, wants)?;
     let has_child = run
         .options
@@ -128,20 +127,6 @@ fn start(run: &Run) -> Result<Never, Error> {
     let departure = depart::prepare(&mut memory, &filter, image.entry, free)?;
     sandbox::enter(kept.collect(), has_child)?;
     depart::depart(departure)
-}
-
-/// What the image makes of frames beyond plain ones: what its note says, and its memory, which ends
-/// at `memory_end`, has room for.
-fn wants(image: &Image, memory_end: u64) -> Wants {
-    let Some(offer) = image.offer.filter(OfferPlace::is_whole) else {
-        return Wants::default();
-    };
-    let room = large_buffers(memory_end) > 0;
-    Wants {
-        vnet: true,
-        large: room && offer.wants & WANT_LARGE != 0,
-        large_udp: room && offer.wants & WANT_LARGE_UDP != 0,
-    }
 }
 
 /// What the guest waits with.
