@@ -1,13 +1,169 @@
 // SPDX-License-Identifier: ISC
-//! The state in which the virtual CPU starts.
+//! The state in which the virtual CPU starts: descriptors, page tables, control registers.
+//!
+//! It is that of Solo5's tender (Solo5 `tenders/hvt/hvt_cpu_x86_64.h`), but for rights: here no page
+//! can be written that can be executed, data cannot be executed, and what is no memory is not
+//! mapped. Tables and descriptors are below the boot information, where the guest has no page.
+//!
+//! Read first: AMD64 Architecture Programmer's Manual, volume 2, chapter 5; or Intel SDM, volume 3,
+//! chapter 5.
 
-/// Registers that are not the same for every guest.
+use std::ops::Range;
+
+use fata_abi::{
+    hvt::{BOOT_INFO, LOW_MEMORY},
+    solo5::LOAD_MIN,
+};
+use fata_tender::{
+    Error,
+    elf::{Image, PAGE_SIZE, Segment},
+};
+
+use crate::memory::{HUGE_PAGE, Memory};
+
+/// What differs from guest to guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Start {
     /// Address of the first instruction.
     pub entry: u64,
     /// Stack pointer.
     pub stack: u64,
-    /// The argument: address of the boot information.
+    /// The argument, in rdi: address of the boot information.
     pub argument: u64,
+}
+
+/// Protected mode, with exceptions of the x87 as such, pages, and read-only pages also for a kernel.
+pub const CR0: u64 = 1 << 31 | 1 << 16 | 1 << 5 | 1 << 0;
+/// Long entries of page tables, SSE and its exceptions.
+pub const CR4: u64 = 1 << 10 | 1 << 9 | 1 << 5;
+/// Long mode, active, with pages that are not executable.
+pub const EFER: u64 = 1 << 11 | 1 << 10 | 1 << 8;
+/// Nothing, but for a bit that is always set.
+pub const RFLAGS: u64 = 2;
+/// Address of the first page table.
+pub const CR3: u64 = TABLES[0].start;
+/// Address of the descriptors: none, code, data.
+pub const GDT: u64 = 0x1000;
+/// The descriptors.
+pub const DESCRIPTORS: [u64; 3] = [0, 0x00af_9b00_0000_ffff, 0x00cf_9300_0000_ffff];
+/// Page of the instructions that run before the image.
+pub const PROBE: u64 = LOW_MEMORY - PAGE_SIZE;
+
+/// Pages for page tables: before the boot information, and behind all that follows it.
+const TABLES: [Range<u64>; 2] = [0x2000..BOOT_INFO, 0x15000..PROBE];
+
+const PRESENT: u64 = 1 << 0;
+const WRITE: u64 = 1 << 1;
+/// Accessed and dirty, so that the CPU need not come and write it.
+const USED: u64 = 1 << 5 | 1 << 6;
+const LARGE: u64 = 1 << 7;
+const NO_EXECUTE: u64 = 1 << 63;
+
+const DATA: u64 = PRESENT | USED | WRITE | NO_EXECUTE;
+const READ_ONLY: u64 = PRESENT | USED | NO_EXECUTE;
+const EXECUTABLE: u64 = PRESENT | USED;
+
+/// Writes descriptors and page tables. `end`: where the guest's memory ends, with what is hidden
+/// from it. `gigabyte`: the CPU maps 1 GiB in one entry.
+///
+/// # Errors
+///
+/// There is so much memory, or an image so scattered, that the tables have no room.
+pub fn prepare(memory: &Memory, image: &Image, end: u64, gigabyte: bool) -> Result<(), Error> {
+    let mut tables = Tables {
+        pages: vec![[0; 512]],
+        gigabyte,
+    };
+    tables.map(BOOT_INFO..PROBE, READ_ONLY)?;
+    tables.map(PROBE..LOW_MEMORY, EXECUTABLE)?;
+    let mut at = LOAD_MIN;
+    for segment in &image.segments {
+        tables.map(at..segment.start, DATA)?;
+        tables.map(segment.start..segment.end, rights(segment))?;
+        at = segment.end;
+    }
+    tables.map(at..end, DATA)?;
+    let bytes = |words: &[u64]| words.iter().flat_map(|word| word.to_le_bytes()).collect();
+    let put = |address, bytes: Vec<u8>| memory.put(address, &bytes).expect("low memory");
+    put(GDT, bytes(&DESCRIPTORS));
+    for (index, page) in tables.pages.iter().enumerate() {
+        put(address(index).expect("counted"), bytes(page));
+    }
+    Ok(())
+}
+
+fn rights(segment: &Segment) -> u64 {
+    match (segment.write, segment.execute) {
+        (true, _) => DATA,
+        (false, true) => EXECUTABLE,
+        (false, false) => READ_ONLY,
+    }
+}
+
+/// Where the table with this index lies, if there is room for so many.
+fn address(index: usize) -> Option<u64> {
+    let pages = TABLES.into_iter().flatten().step_by(PAGE_SIZE as usize);
+    pages.clone().nth(index)
+}
+
+/// Page tables in the making; the first is the root.
+struct Tables {
+    pages: Vec<[u64; 512]>,
+    gigabyte: bool,
+}
+
+impl Tables {
+    /// Maps whole pages at their own addresses, by entries as high up as they fit.
+    fn map(&mut self, range: Range<u64>, rights: u64) -> Result<(), Error> {
+        let mut at = range.start;
+        while at < range.end {
+            let fits = |size| at.is_multiple_of(size) && size <= range.end - at;
+            let (level, size, large) = match () {
+                () if self.gigabyte && fits(1 << 30) => (3, 1 << 30, LARGE),
+                () if fits(HUGE_PAGE) => (2, HUGE_PAGE, LARGE),
+                () => (1, PAGE_SIZE, 0),
+            };
+            let table = self.table(at, level)?;
+            for entry in &mut self.pages[table][index(at, level)..] {
+                *entry = at | rights | large;
+                at += size;
+                // At the end, and where larger pages may begin to fit.
+                if range.end - at < size || at.is_multiple_of(size * 512) {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Which table holds the entry of `level` for an address.
+    fn table(&mut self, of: u64, level: u32) -> Result<usize, Error> {
+        let mut table = 0;
+        for above in (level + 1..=4).rev() {
+            let entry = self.pages[table][index(of, above)];
+            let next = match entry & PRESENT {
+                0 => self.pages.len(),
+                _ => (0..)
+                    .find(|&index| address(index) == Some(entry & !0xfff))
+                    .expect("a table"),
+            };
+            if next == self.pages.len() {
+                let page = address(next).ok_or_else(too_many)?;
+                self.pages.push([0; 512]);
+                self.pages[table][index(of, above)] = page | PRESENT | WRITE | USED;
+            }
+            table = next;
+        }
+        Ok(table)
+    }
+}
+
+/// Index of the entry of `level` for an address.
+fn index(of: u64, level: u32) -> usize {
+    (of >> (12 + 9 * (level - 1))) as usize % 512
+}
+
+fn too_many() -> Error {
+    Error::new("there is no room for the page tables of so much memory on this CPU")
+        .hint("give less with `--mem`: 8G is possible on every CPU")
 }

@@ -4,7 +4,10 @@
 //! Nothing here is KVM's. Another hypervisor (FreeBSD's or OpenBSD's vmm) is another file beside
 //! [`kvm`](crate::kvm) that implements [`Hypervisor`].
 
-use std::{fmt, os::fd::BorrowedFd};
+use std::{
+    fmt,
+    os::fd::{BorrowedFd, RawFd},
+};
 
 use fata_tender::Error;
 
@@ -43,6 +46,9 @@ pub trait Hypervisor {
     ///
     /// The host refuses.
     fn kick(&mut self, port: u16, value: u32, event: BorrowedFd<'_>) -> Result<(), Error>;
+
+    /// The descriptors that [`run`](Self::run) and what follows it here need.
+    fn descriptors(&self) -> Vec<RawFd>;
 
     /// Runs the guest until it wants something, or cannot go on.
     fn run(&mut self) -> Exit;
@@ -118,8 +124,8 @@ pub enum Failure {
     TripleFault,
     /// It halted its CPU, which nothing would ever wake.
     Halted,
-    /// The hypervisor could not run an instruction.
-    Emulation,
+    /// The hypervisor could not run an instruction, or failed in another way, with this number.
+    Internal(u32),
     /// The CPU refused its state, for this reason of the CPU's.
     Entry(u64),
     /// The hypervisor ended it with this number of an exit, or of an error below zero.
@@ -144,7 +150,9 @@ impl fmt::Display for Failure {
             Self::Fault => f.write_str("it used memory in a way that is not allowed"),
             Self::TripleFault => f.write_str("an exception that it does not handle"),
             Self::Halted => f.write_str("it halted its CPU, which nothing would wake"),
-            Self::Emulation => f.write_str("the hypervisor cannot run one of its instructions"),
+            // KVM_INTERNAL_ERROR_EMULATION
+            Self::Internal(1) => f.write_str("the hypervisor cannot run one of its instructions"),
+            Self::Internal(error) => write!(f, "the hypervisor failed: internal error {error}"),
             Self::Entry(reason) => write!(f, "the CPU refused to run it: reason {reason:#x}"),
             Self::Other(exit) if exit < 0 => write!(f, "the hypervisor failed: error {}", -exit),
             Self::Other(exit) => write!(f, "the hypervisor ended it: exit {exit}"),

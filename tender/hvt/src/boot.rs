@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: ISC
+//! What lies where in guest memory, and what the guest is told at its start.
+//!
+//! Boot information, manifest and command line follow each other in low memory, as Solo5's tender
+//! lays them out; [`cpu`](crate::cpu) has the rest of it. The rings lie behind the end of memory that
+//! the guest is told of.
+
+use std::{ffi::OsString, ops::Range};
+
+use fata_abi::{
+    hvt::{BOOT_INFO, BootInfo, FEATURE_RING, LOW_MEMORY, ring::RINGS_SIZE},
+    offer::{OFFER_FLUSH, OFFER_RINGS, OFFER_SEED, OFFER_TRANSFER, OFFER_VNET},
+    solo5::LOAD_MIN,
+};
+use fata_tender::{Error, attach::Attached, boot, elf::Image};
+
+use crate::memory::Memory;
+
+/// End of the memory that an image of Solo5's can have: its hypercalls pass addresses of 32 bits,
+/// of structures on its stack.
+const SOLO5_MOST: u64 = 4 << 30;
+
+/// What lies where in guest memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// End of memory that the guest is told of.
+    pub end: u64,
+    /// Address of the rings, if the guest is to have them.
+    pub rings: Option<u64>,
+    /// It knows of offers, and so what is behind [`OFFER_RINGS`].
+    pub offer: bool,
+}
+
+impl Layout {
+    /// The layout for an image with `size` bytes of memory.
+    ///
+    /// # Errors
+    ///
+    /// It is an image of Solo5's, which cannot have so much.
+    pub fn new(image: &Image, size: u64) -> Result<Self, Error> {
+        let end = image.memory_end(size);
+        let offer = image.offer.is_some();
+        if !offer && end > SOLO5_MOST {
+            let most = SOLO5_MOST >> 20;
+            let message = format!("an image of Solo5's has at most {most} MB on hvt");
+            return Err(Error::new(message).hint(format!("give `--mem={most}` or less")));
+        }
+        Ok(Self {
+            end,
+            rings: None,
+            offer,
+        })
+    }
+
+    /// The addresses that are memory, ascending.
+    pub fn ranges(&self) -> [Range<u64>; 2] {
+        let low = if self.offer { LOW_MEMORY } else { LOAD_MIN };
+        [0..low, LOAD_MIN..self.hidden_end()]
+    }
+
+    /// End of all memory, with what the guest is not told of.
+    pub fn hidden_end(&self) -> u64 {
+        self.end + self.rings.map_or(0, |_| RINGS_SIZE)
+    }
+}
+
+/// Writes boot information, manifest and command line, and the offer if the image wants one.
+/// `tsc_frequency` is in Hz.
+///
+/// # Errors
+///
+/// The command line is too long, or the host has no random bytes.
+pub fn write(
+    memory: &Memory,
+    layout: &Layout,
+    image: &Image,
+    attached: &[Attached],
+    arguments: &[OsString],
+    tsc_frequency: u64,
+) -> Result<(), Error> {
+    let manifest = image.manifest.as_bytes();
+    let manifest_at = BOOT_INFO + size_of::<BootInfo>() as u64;
+    let command_line_at = manifest_at + manifest.len() as u64;
+    let command_line = boot::command_line(arguments)?;
+    let features = layout.rings.map_or(0, |_| FEATURE_RING);
+    let info = [
+        layout.end,
+        image.end,
+        tsc_frequency,
+        command_line_at,
+        manifest_at,
+        features.into(),
+        layout.rings.unwrap_or(0),
+    ];
+    let info = info
+        .into_iter()
+        .flat_map(u64::to_le_bytes)
+        .collect::<Vec<_>>();
+    put(memory, BOOT_INFO, &info);
+    put(memory, manifest_at, manifest);
+    put(memory, command_line_at, &command_line);
+    let Some(place) = image.offer else {
+        return Ok(());
+    };
+    let mut features = OFFER_SEED | OFFER_TRANSFER;
+    if place.is_whole() {
+        features |= OFFER_VNET;
+    }
+    if layout.rings.is_some() {
+        features |= OFFER_RINGS | OFFER_FLUSH;
+    }
+    put(
+        memory,
+        place.address,
+        &boot::offer(&place, features, attached)?,
+    );
+    Ok(())
+}
+
+/// Writes to memory that the layout, or the parser of images, has shown to be the guest's.
+fn put(memory: &Memory, address: u64, bytes: &[u8]) {
+    memory.put(address, bytes).expect("memory of the guest");
+}

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: ISC
+//! What is behind the handles of a guest: descriptors of the host.
+//!
+//! A handle is an index in the manifest. Nothing here waits for anything but a disk.
+
+use std::{
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use fata_abi::{
+    hvt::{AGAIN, INVALID, OK, UNSPECIFIED},
+    manifest::Properties,
+};
+use fata_tender::attach::Attached;
+use rustix::io::Errno;
+
+use crate::memory::{Buffer, BufferMut};
+
+/// The devices of a guest.
+#[derive(Debug)]
+pub struct Devices(Vec<(usize, Device)>);
+
+#[derive(Debug)]
+enum Device {
+    Net(Net),
+    Block(Block),
+}
+
+/// A network device.
+#[derive(Debug)]
+pub struct Net {
+    descriptor: OwnedFd,
+    gone: AtomicBool,
+}
+
+/// A block device.
+#[derive(Debug)]
+pub struct Block {
+    descriptor: OwnedFd,
+    /// Bytes on the device.
+    capacity: u64,
+}
+
+impl Devices {
+    /// Takes what was attached.
+    pub fn new(attached: Vec<Attached>) -> Self {
+        let device = |attached: Attached| {
+            let descriptor = attached.descriptor;
+            let device = match attached.properties {
+                Properties::Block { capacity, .. } => Device::Block(Block {
+                    descriptor,
+                    capacity,
+                }),
+                Properties::Net { .. } => Device::Net(Net {
+                    descriptor,
+                    gone: AtomicBool::new(false),
+                }),
+            };
+            (attached.index, device)
+        };
+        Self(attached.into_iter().map(device).collect())
+    }
+
+    /// The network device with this handle.
+    pub fn net(&self, handle: u64) -> Option<&Net> {
+        match self.device(handle)? {
+            Device::Net(net) => Some(net),
+            Device::Block(_) => None,
+        }
+    }
+
+    /// The block device with this handle.
+    pub fn block(&self, handle: u64) -> Option<&Block> {
+        match self.device(handle)? {
+            Device::Block(block) => Some(block),
+            Device::Net(_) => None,
+        }
+    }
+
+    /// The network devices, each with its handle.
+    pub fn nets(&self) -> impl Iterator<Item = (usize, &Net)> {
+        self.0.iter().filter_map(|(handle, device)| match device {
+            Device::Net(net) => Some((*handle, net)),
+            Device::Block(_) => None,
+        })
+    }
+
+    /// The block devices, each with its handle.
+    pub fn blocks(&self) -> impl Iterator<Item = (usize, &Block)> {
+        self.0.iter().filter_map(|(handle, device)| match device {
+            Device::Block(block) => Some((*handle, block)),
+            Device::Net(_) => None,
+        })
+    }
+
+    fn device(&self, handle: u64) -> Option<&Device> {
+        let found = self.0.iter().find(|(index, _)| *index as u64 == handle);
+        found.map(|(_, device)| device)
+    }
+}
+
+impl Net {
+    /// Sends a frame. One that the device has no room for, or cannot send now, is lost, as on every
+    /// network.
+    ///
+    /// # Errors
+    ///
+    /// [`INVALID`]: it is no frame.
+    pub fn send(&self, frame: Buffer<'_>) -> Result<(), i32> {
+        match frame.write_to(&self.descriptor) {
+            Err(Errno::INVAL | Errno::MSGSIZE) => Err(INVALID),
+            _ => Ok(()),
+        }
+    }
+
+    /// Receives a frame; one that is longer than `into` is cut.
+    ///
+    /// # Errors
+    ///
+    /// [`AGAIN`]: there is none now. [`INVALID`]: there is no room for any.
+    pub fn receive(&self, into: BufferMut<'_>) -> Result<usize, i32> {
+        if into.is_empty() {
+            return Err(INVALID);
+        }
+        match into.read_from(&self.descriptor) {
+            Ok(0) | Err(Errno::BADFD | Errno::CONNRESET) => {
+                self.gone.store(true, Ordering::Relaxed);
+                Err(AGAIN)
+            }
+            Ok(len) => Ok(len),
+            Err(Errno::INVAL) => Err(INVALID),
+            Err(_) => Err(AGAIN),
+        }
+    }
+
+    /// Whether its other side has ended, so that nothing will be received any more.
+    pub fn is_gone(&self) -> bool {
+        self.gone.load(Ordering::Relaxed)
+    }
+}
+
+impl Block {
+    /// Whether `len` bytes from `offset` on are on the device, where `offset` must be even if there
+    /// are none.
+    pub fn contains(&self, offset: u64, len: u64) -> bool {
+        let end = offset.checked_add(len);
+        offset < self.capacity && end.is_some_and(|end| end <= self.capacity)
+    }
+
+    /// Reads all of `into` from `offset` on; [`OK`], or [`UNSPECIFIED`] if the host failed.
+    pub fn read(&self, offset: u64, into: BufferMut<'_>) -> i32 {
+        let part = |done| {
+            into.skip(done)
+                .read_at(&self.descriptor, offset + done as u64)
+        };
+        whole(into.len(), part)
+    }
+
+    /// Writes all of `from` at `offset`; [`OK`], or [`UNSPECIFIED`] if the host failed.
+    pub fn write(&self, offset: u64, from: Buffer<'_>) -> i32 {
+        let part = |done| {
+            from.skip(done)
+                .write_at(&self.descriptor, offset + done as u64)
+        };
+        whole(from.len(), part)
+    }
+
+    /// Makes what was written durable; [`OK`], or [`UNSPECIFIED`] if the host failed.
+    pub fn flush(&self) -> i32 {
+        rustix::fs::fdatasync(&self.descriptor).map_or(UNSPECIFIED, |()| OK)
+    }
+}
+
+/// Makes a transfer of `len` bytes from parts, each of which begins behind what is done.
+fn whole(len: usize, part: impl Fn(usize) -> Result<usize, Errno>) -> i32 {
+    let mut done = 0;
+    while done < len {
+        match part(done) {
+            // The file has become shorter.
+            Ok(0) | Err(_) => return UNSPECIFIED,
+            Ok(count) => done += count,
+        }
+    }
+    OK
+}
+
+impl AsFd for Net {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.descriptor.as_fd()
+    }
+}
+
+impl AsFd for Block {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.descriptor.as_fd()
+    }
+}

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: ISC
+//! Linux's hypervisor. Read first: Linux `Documentation/virt/kvm/api.rst`.
+
+mod cpuid;
+mod state;
+
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, RawFd};
+
+use fata_tender::Error;
+use kvm_bindings::{KVM_API_VERSION, KVM_MAX_CPUID_ENTRIES, kvm_userspace_memory_region};
+use kvm_ioctls::{IoEventAddress, VcpuExit, VcpuFd, VmFd};
+use rustix::io::Errno;
+use vmm_sys_util::eventfd::EventFd;
+
+use crate::{
+    cpu::Start,
+    hypervisor::{Debug, Exit, Failure, Hypervisor, Registers},
+    memory::Memory,
+};
+
+/// Breakpoint, among the exceptions.
+const BREAKPOINT: u32 = 3;
+
+/// A virtual machine of KVM.
+#[derive(Debug)]
+pub struct Kvm {
+    vm: VmFd,
+    vcpu: VcpuFd,
+    gigabyte: bool,
+}
+
+impl Kvm {
+    /// Opens `/dev/kvm` and makes a virtual machine without memory.
+    ///
+    /// # Errors
+    ///
+    /// This machine has no KVM, this user may not use it, or it cannot do what is needed.
+    pub fn open() -> Result<Self, Error> {
+        let kvm = kvm_ioctls::Kvm::new().map_err(cannot_open)?;
+        let version = kvm.get_api_version();
+        if version != KVM_API_VERSION as i32 {
+            let message = format!("`/dev/kvm` has version {version}, not {KVM_API_VERSION}");
+            return Err(Error::new(message).hint(without()));
+        }
+        let vm = loop {
+            match kvm.create_vm() {
+                Err(error) if error.errno() == libc::EINTR => {}
+                result => break result.map_err(cannot("make a virtual machine"))?,
+            }
+        };
+        let vcpu = vm.create_vcpu(0).map_err(cannot("make a virtual CPU"))?;
+        let supported = kvm.get_supported_cpuid(KVM_MAX_CPUID_ENTRIES);
+        let supported = supported.map_err(cannot("list the features of the CPU"))?;
+        let features = cpuid::mask(supported.as_slice());
+        let gigabyte = cpuid::has_gigabyte_pages(features.as_slice());
+        vcpu.set_cpuid2(&features)
+            .map_err(cannot("choose the features of the CPU"))?;
+        Ok(Self { vm, vcpu, gigabyte })
+    }
+}
+
+impl Hypervisor for Kvm {
+    fn map(&mut self, memory: &'static Memory) -> Result<(), Error> {
+        for (slot, region) in (0..).zip(memory.regions()) {
+            let region = kvm_userspace_memory_region {
+                slot,
+                flags: 0,
+                guest_phys_addr: region.guest,
+                memory_size: region.len,
+                userspace_addr: region.host,
+            };
+            // SAFETY: 1. The range is memory that `Memory` mapped for the guest and nothing else,
+            // and never unmaps. 2. Regions of one `Memory` are disjoint.
+            unsafe { self.vm.set_user_memory_region(region) }
+                .map_err(cannot("give the guest its memory"))?;
+        }
+        Ok(())
+    }
+
+    fn tsc_frequency(&self) -> Result<u64, Error> {
+        let khz = self.vcpu.get_tsc_khz().ok().filter(|&khz| khz > 0);
+        khz.map(|khz| u64::from(khz) * 1000).ok_or_else(|| {
+            Error::new(
+                "the time-stamp counter of this machine is not constant, or of unknown speed",
+            )
+            .hint(without())
+        })
+    }
+
+    fn has_gigabyte_pages(&self) -> bool {
+        self.gigabyte
+    }
+
+    fn start(&mut self, start: &Start) -> Result<(), Error> {
+        let cannot = cannot("set the state of the CPU");
+        let fresh = self.vcpu.get_sregs().map_err(&cannot)?;
+        let (system, general) = state::initial(start, fresh);
+        self.vcpu.set_sregs(&system).map_err(&cannot)?;
+        self.vcpu.set_regs(&general).map_err(&cannot)
+    }
+
+    fn kick(&mut self, port: u16, value: u32, event: BorrowedFd<'_>) -> Result<(), Error> {
+        let event = event.try_clone_to_owned();
+        let event =
+            event.map_err(|error| Error::new(format!("cannot copy an eventfd: {error}")))?;
+        // SAFETY: the descriptor is an eventfd's, open, and nobody else's.
+        let event = unsafe { EventFd::from_raw_fd(event.into_raw_fd()) };
+        let port = IoEventAddress::Pio(port.into());
+        self.vm
+            .register_ioevent(&event, &port, value)
+            .map_err(cannot("connect a port to an eventfd"))
+    }
+
+    fn descriptors(&self) -> Vec<RawFd> {
+        vec![self.vcpu.as_raw_fd()]
+    }
+
+    fn run(&mut self) -> Exit {
+        let failure = match self.vcpu.run() {
+            Ok(VcpuExit::IoOut(port, &[a, b, c, d])) => {
+                let value = u32::from_le_bytes([a, b, c, d]);
+                return Exit::Out { port, value };
+            }
+            Ok(VcpuExit::Debug(debug)) => {
+                let software = debug.exception == BREAKPOINT;
+                return Exit::Debug { software };
+            }
+            Ok(VcpuExit::Intr) => return Exit::Interrupted,
+            Err(error) if [libc::EINTR, libc::EAGAIN].contains(&error.errno()) => {
+                return Exit::Interrupted;
+            }
+            Ok(VcpuExit::IoOut(port, data)) => port_misused(port, false, data.len()),
+            Ok(VcpuExit::IoIn(port, data)) => port_misused(port, true, data.len()),
+            Ok(VcpuExit::MmioRead(address, _)) => Failure::Address {
+                address,
+                write: false,
+            },
+            Ok(VcpuExit::MmioWrite(address, _)) => Failure::Address {
+                address,
+                write: true,
+            },
+            Ok(VcpuExit::MemoryFault { .. }) => Failure::Fault,
+            Err(error) if error.errno() == libc::EFAULT => Failure::Fault,
+            Err(error) => Failure::Other(-i64::from(error.errno())),
+            Ok(VcpuExit::Hlt) => Failure::Halted,
+            Ok(VcpuExit::Shutdown) => Failure::TripleFault,
+            Ok(VcpuExit::FailEntry(reason, _)) => Failure::Entry(reason),
+            Ok(VcpuExit::InternalError) => state::internal_error(self.vcpu.get_kvm_run()),
+            Ok(_) => Failure::Other(self.vcpu.get_kvm_run().exit_reason.into()),
+        };
+        Exit::Failed(failure)
+    }
+
+    fn registers(&self) -> Result<Registers, Error> {
+        let cannot = cannot("read the registers");
+        let general = self.vcpu.get_regs().map_err(&cannot)?;
+        let system = self.vcpu.get_sregs().map_err(&cannot)?;
+        Ok(state::registers(&general, &system))
+    }
+
+    fn set_registers(&mut self, registers: &Registers) -> Result<(), Error> {
+        let cannot = cannot("set the registers");
+        let fresh = self.vcpu.get_sregs().map_err(&cannot)?;
+        let (general, system) = state::with(registers, fresh);
+        self.vcpu.set_sregs(&system).map_err(&cannot)?;
+        self.vcpu.set_regs(&general).map_err(&cannot)
+    }
+
+    fn translate(&self, address: u64) -> Option<u64> {
+        let found = self.vcpu.translate_gva(address).ok()?;
+        (found.valid != 0).then_some(found.physical_address)
+    }
+
+    fn debug(&mut self, debug: &Debug) -> Result<(), Error> {
+        self.vcpu
+            .set_guest_debug(&state::guest_debug(debug))
+            .map_err(cannot("debug the guest"))
+    }
+}
+
+fn port_misused(port: u16, input: bool, len: usize) -> Failure {
+    Failure::Port { port, input, len }
+}
+
+/// What leads on for those who cannot use KVM here.
+pub(crate) fn without() -> &'static str {
+    "the same program runs without KVM as a process: build it with `cargo fata build -t spt` and \
+     start it with `fata-spt`, or do both with `cargo fata run -t spt`"
+}
+
+fn cannot_open(error: kvm_ioctls::Error) -> Error {
+    let errno = Errno::from_raw_os_error(error.errno());
+    let message = format!("cannot open `/dev/kvm`: {errno}");
+    let way = match errno {
+        Errno::NOENT | Errno::NODEV | Errno::NXIO => {
+            "this machine has no KVM: load `kvm-intel` or `kvm-amd`, and allow virtualisation in its \
+             firmware, or in the machine that it is a guest of"
+        }
+        Errno::ACCESS | Errno::PERM => {
+            "this user may not use KVM: join its group, with `sudo usermod -aG kvm $USER` and a new \
+             login"
+        }
+        _ => "something else may have taken the CPU's virtualisation: look at `dmesg`",
+    };
+    Error::new(message).hint(format!("{way}; or: {}", without()))
+}
+
+/// An error for what KVM could not do.
+fn cannot(what: &'static str) -> impl Fn(kvm_ioctls::Error) -> Error {
+    move |error| {
+        let errno = Errno::from_raw_os_error(error.errno());
+        Error::new(format!("KVM cannot {what}: {errno}")).hint(format!(
+            "its kernel may be too old, or its KVM an emulation: {}",
+            without()
+        ))
+    }
+}
