@@ -3,7 +3,7 @@
 
 use fata_abi::{
     Error, Handle,
-    block::{Completion, Operation, Request},
+    block::{Operation, Request},
 };
 
 use crate::{completions::Completions, disk::Disk};
@@ -45,7 +45,7 @@ pub unsafe fn submit<C: Calls>(
     disk: Disk,
     request: Request,
 ) -> Result<(), Error> {
-    completions.room(handle)?;
+    let number = completions.begin(handle, request.tag)?;
     let result = match request.operation {
         Operation::Flush if disk.flush => C::flush(handle, disk),
         Operation::Flush => Ok(()),
@@ -53,10 +53,12 @@ pub unsafe fn submit<C: Calls>(
             // SAFETY: the caller's promise is passed on, and `accepts` was asked.
             unsafe { transfer::<C>(handle, disk, &request) }
         }
-        _ => return Err(Error::Invalid),
+        _ => {
+            completions.cancel(handle, number);
+            return Err(Error::Invalid);
+        }
     };
-    let tag = request.tag;
-    completions.push(handle, Completion { tag, result });
+    completions.end(handle, number, result);
     Ok(())
 }
 

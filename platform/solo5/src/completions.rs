@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: ISC
-//! Requests to block devices that are finished and were not taken: where calls are synchronous, a
-//! request has ended when it was submitted.
+//! Requests to block devices: those in flight, and those that are finished and were not taken. Where
+//! calls are synchronous, a request has ended when it was submitted.
 
 use core::cell::Cell;
 
 use fata_abi::{Error, Handle, HandleSet, block::Completion};
 
-/// Requests of one device whose completions can wait to be taken.
+/// Requests of one device that can be in flight or wait to be taken.
 pub const QUEUE_DEPTH: usize = 32;
 
 /// The queues of all devices.
@@ -36,28 +36,33 @@ impl Completions {
         HandleSet(self.finished.get())
     }
 
-    /// Whether another request of the device `handle` can end.
+    /// Begins a request of the device `handle`. Returns its number, less than [`QUEUE_DEPTH`], by
+    /// which [`end`](Self::end) knows it.
     ///
     /// # Errors
     ///
-    /// [`Error::Again`] where completions were not taken, [`Error::Invalid`] where there is no queue.
-    pub fn room(&self, handle: Handle) -> Result<(), Error> {
-        if self.queue(handle)?.len.get() == QUEUE_DEPTH {
-            return Err(Error::Again);
+    /// [`Error::Again`] where there are too many, [`Error::Invalid`] where there is no queue.
+    pub fn begin(&self, handle: Handle, tag: u64) -> Result<usize, Error> {
+        self.queue(handle)?.begin(tag).ok_or(Error::Again)
+    }
+
+    /// Ends a request of the device `handle`, if one of this number is in flight.
+    pub fn end(&self, handle: Handle, number: usize, result: Result<(), Error>) {
+        if let Ok(queue) = self.queue(handle)
+            && queue.end(number, result.is_err())
+        {
+            self.finished.set(self.finished.get() | 1 << handle.index());
         }
-        Ok(())
     }
 
-    /// Keeps a completion of the device `handle`, for which there is [`room`](Self::room).
-    pub fn push(&self, handle: Handle, completion: Completion) {
-        let Ok(queue) = self.queue(handle) else {
-            return;
-        };
-        queue.push(completion);
-        self.finished.set(self.finished.get() | 1 << handle.index());
+    /// Forgets a request that was begun, and not started then.
+    pub fn cancel(&self, handle: Handle, number: usize) {
+        if let Ok(queue) = self.queue(handle) {
+            queue.forget(number);
+        }
     }
 
-    /// Takes what finished first on the device `handle`.
+    /// Takes a request of the device `handle` that has ended.
     ///
     /// # Errors
     ///
@@ -65,7 +70,7 @@ impl Completions {
     pub fn pop(&self, handle: Handle) -> Result<Completion, Error> {
         let queue = self.queue(handle)?;
         let completion = queue.pop().ok_or(Error::Again)?;
-        if queue.len.get() == 0 {
+        if queue.ended.get() == 0 {
             self.finished
                 .set(self.finished.get() & !(1 << handle.index()));
         }
@@ -80,36 +85,51 @@ impl Completions {
     }
 }
 
-/// The completions of one device, in a ring. All zero is an empty one.
+/// The requests of one device. All zero is none. Bit `n` of each set is about that of `tags[n]`.
 #[derive(Debug)]
 pub struct Queue {
-    first: Cell<usize>,
-    len: Cell<usize>,
-    tags: [Cell<u64>; QUEUE_DEPTH],
-    /// Bit `n` says that the request of `tags[n]` failed.
+    begun: Cell<u32>,
+    ended: Cell<u32>,
     failed: Cell<u32>,
+    tags: [Cell<u64>; QUEUE_DEPTH],
 }
 
 const _: () = assert!(QUEUE_DEPTH == u32::BITS as usize);
 
 impl Queue {
-    fn push(&self, completion: Completion) {
-        let at = (self.first.get() + self.len.get()) % QUEUE_DEPTH;
-        self.tags[at].set(completion.tag);
-        let others = self.failed.get() & !(1 << at);
-        self.failed
-            .set(others | u32::from(completion.result.is_err()) << at);
-        self.len.set(self.len.get() + 1);
+    fn begin(&self, tag: u64) -> Option<usize> {
+        let begun = self.begun.get();
+        let number = begun.trailing_ones() as usize;
+        self.tags.get(number)?.set(tag);
+        self.begun.set(begun | 1 << number);
+        Some(number)
+    }
+
+    /// False if no such request is in flight.
+    fn end(&self, number: usize, failed: bool) -> bool {
+        let in_flight = self.begun.get() & !self.ended.get();
+        if number >= QUEUE_DEPTH || in_flight >> number & 1 == 0 {
+            return false;
+        }
+        let others = self.failed.get() & !(1 << number);
+        self.failed.set(others | u32::from(failed) << number);
+        self.ended.set(self.ended.get() | 1 << number);
+        true
+    }
+
+    fn forget(&self, number: usize) {
+        let others = !(1 << (number % QUEUE_DEPTH));
+        self.begun.set(self.begun.get() & others);
+        self.ended.set(self.ended.get() & others);
     }
 
     fn pop(&self) -> Option<Completion> {
-        let len = self.len.get().checked_sub(1)?;
-        let at = self.first.get() % QUEUE_DEPTH;
-        self.len.set(len);
-        self.first.set(at + 1);
-        let failed = self.failed.get() >> at & 1 != 0;
+        let number = self.ended.get().trailing_zeros() as usize;
+        let tag = self.tags.get(number)?.get();
+        self.forget(number);
+        let failed = self.failed.get() >> number & 1 != 0;
         Some(Completion {
-            tag: self.tags[at].get(),
+            tag,
             result: if failed {
                 Err(Error::Unspecified)
             } else {
@@ -129,39 +149,64 @@ mod tests {
         let completions = Completions::new();
         let queues: Vec<Queue> = (0..3)
             .map(|_| Queue {
-                first: Cell::new(0),
-                len: Cell::new(0),
-                tags: [const { Cell::new(0) }; QUEUE_DEPTH],
+                begun: Cell::new(0),
+                ended: Cell::new(0),
                 failed: Cell::new(0),
+                tags: [const { Cell::new(0) }; QUEUE_DEPTH],
             })
             .collect();
         completions.init(Box::leak(queues.into_boxed_slice()));
         completions
     }
 
+    const FAILED: Result<(), Error> = Err(Error::Unspecified);
+
     #[test]
-    fn they_wait_in_order_for_each_device() {
+    fn every_request_ends_once_with_its_own_result() {
         let completions = completions();
         let [one, two, none] = [1, 2, 3].map(|n| Handle::new(n).unwrap());
-        // Three rounds, so that the ring goes round; a failure among them must keep its place.
         for round in 0..3 {
-            for n in 0..QUEUE_DEPTH as u64 {
-                assert_eq!(completions.room(one), Ok(()));
-                let result = match n == round {
-                    true => Err(Error::Unspecified),
-                    false => Ok(()),
-                };
-                completions.push(one, Completion { tag: n, result });
+            let numbers: Vec<usize> = (0..QUEUE_DEPTH as u64)
+                .map(|n| completions.begin(one, 100 * round + n).unwrap())
+                .collect();
+            assert_eq!(completions.begin(one, 0), Err(Error::Again));
+            assert_eq!(completions.pop(one), Err(Error::Again), "none has ended");
+            assert_eq!(completions.finished(), HandleSet::EMPTY);
+            // They end from the last to the first.
+            for (n, number) in numbers.iter().enumerate().rev() {
+                let result = if n as u64 == round { FAILED } else { Ok(()) };
+                completions.end(one, *number, result);
+                completions.end(one, *number, FAILED);
             }
-            assert_eq!(completions.room(one), Err(Error::Again));
+            assert_eq!(completions.begin(one, 0), Err(Error::Again));
             assert_eq!(completions.finished(), HandleSet(1 << 1));
             assert_eq!(completions.pop(two), Err(Error::Again));
-            for n in 0..QUEUE_DEPTH as u64 {
-                let found = completions.pop(one).unwrap();
-                assert_eq!((found.tag, found.result.is_err()), (n, n == round));
-            }
+            let mut tags: Vec<u64> = (0..QUEUE_DEPTH)
+                .map(|_| {
+                    let found = completions.pop(one).unwrap();
+                    assert_eq!(found.result.is_err(), found.tag == 101 * round);
+                    found.tag
+                })
+                .collect();
+            tags.sort_unstable();
+            assert!(tags.into_iter().eq(100 * round..100 * round + 32));
             assert_eq!(completions.finished(), HandleSet::EMPTY);
         }
-        assert_eq!(completions.room(none), Err(Error::Invalid));
+        assert_eq!(completions.begin(none, 0), Err(Error::Invalid));
+    }
+
+    #[test]
+    fn what_was_not_begun_does_not_end() {
+        let completions = completions();
+        let handle = Handle::new(1).unwrap();
+        let number = completions.begin(handle, 7).unwrap();
+        for wrong in [number + 1, QUEUE_DEPTH, usize::MAX] {
+            completions.end(handle, wrong, Ok(()));
+        }
+        assert_eq!(completions.pop(handle), Err(Error::Again));
+        completions.cancel(handle, number);
+        completions.end(handle, number, Ok(()));
+        assert_eq!(completions.pop(handle), Err(Error::Again));
+        assert_eq!(completions.begin(handle, 8), Ok(number));
     }
 }

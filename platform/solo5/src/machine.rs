@@ -35,7 +35,8 @@ pub struct Machine {
     pub seed: Seed,
     /// Buffers for frames.
     pub pool: Pool,
-    completions: Completions,
+    /// Requests to block devices.
+    pub completions: Completions,
     features: Cell<u32>,
     offload: Cell<Offload>,
     /// Network devices that the program uses.
@@ -269,7 +270,11 @@ impl Machine {
     }
 
     /// The block device at `handle`.
-    fn block(&self, handle: Handle) -> Result<Disk, Error> {
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] where there is none.
+    pub fn block(&self, handle: Handle) -> Result<Disk, Error> {
         match self.devices[handle.index()].get() {
             Device::Block(disk) => Ok(disk),
             _ => Err(Error::Invalid),

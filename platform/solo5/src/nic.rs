@@ -49,7 +49,7 @@ impl Nic {
         NetInfo {
             mac: self.mac,
             mtu: self.mtu,
-            max_frame: if self.vnet {
+            max_frame: if self.offload.tcp4 {
                 LONGEST_FRAME
             } else {
                 self.longest_on_wire()

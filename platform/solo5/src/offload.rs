@@ -54,11 +54,13 @@ impl Offload {
     pub(crate) fn apply(&self, nic: &mut Nic, index: usize) {
         let has = |set: u64| set >> index & 1 != 0;
         nic.vnet = has(self.vnet);
+        // What is longer than the link carries is put together by the device or in a large buffer.
+        let long = self.gather || self.buffers != 0;
         nic.offload = Capabilities {
             checksum: nic.vnet,
-            tcp4: nic.vnet,
-            tcp6: nic.vnet,
-            udp: has(self.udp),
+            tcp4: nic.vnet && long,
+            tcp6: nic.vnet && long,
+            udp: has(self.udp) && long,
             receive_large: has(self.large),
             gather: self.gather,
         };

@@ -50,7 +50,8 @@ pub struct Pool {
     size: Cell<u32>,
     free: Cell<u64>,
     free_large: Cell<u64>,
-    has_large: Cell<bool>,
+    /// Number of large buffers.
+    large: Cell<usize>,
     release: Cell<Option<fn(usize)>>,
 }
 
@@ -66,7 +67,7 @@ impl Pool {
             size: Cell::new(0),
             free: Cell::new(0),
             free_large: Cell::new(0),
-            has_large: Cell::new(false),
+            large: Cell::new(0),
             release: Cell::new(None),
         }
     }
@@ -86,13 +87,13 @@ impl Pool {
             0 => 0,
             count => u64::MAX >> (u64::BITS as usize).saturating_sub(count),
         });
-        self.has_large.set(sizes.large != 0);
+        self.large.set(sizes.large);
         self.release.set(Some(release));
     }
 
     /// Whether there are large buffers at all.
     pub fn has_large(&self) -> bool {
-        self.has_large.get()
+        self.large.get() != 0
     }
 
     /// Whether there is a buffer to receive into: a large one, or a small one.
@@ -137,22 +138,49 @@ impl Pool {
         }
         let number = free.trailing_zeros() as usize;
         set.set(free & (free - 1));
+        let token = if large { BUFFERS + number } else { number };
+        // SAFETY: its bit was set, and is cleared now until the frame gives it back, so that no other
+        // frame has it.
+        unsafe { self.frame(token) }
+    }
+
+    /// The number of the buffer that `frame`, which is not empty, lies in, and by which
+    /// [`give_back`](Self::give_back) knows it.
+    pub fn token(&self, frame: &Frame) -> Option<usize> {
+        let offset = frame.as_ptr().addr().checked_sub(self.start.get().addr())?;
+        let small = self.size.get() as usize;
+        let number = offset.checked_div(small)?;
+        if number < BUFFERS {
+            return Some(number);
+        }
+        let number = (offset - BUFFERS * small) / LARGE_BUFFER;
+        (number < self.large.get()).then_some(BUFFERS + number)
+    }
+
+    /// The frame that fills a buffer, once more: nothing if there is no such buffer.
+    ///
+    /// # Safety
+    ///
+    /// It was taken as a frame, which was forgotten and not dropped; and nothing else accesses it.
+    pub unsafe fn frame(&self, token: usize) -> Option<Frame> {
         let small = self.size.get();
-        let (token, offset, size) = if large {
-            let offset = BUFFERS * small as usize + number * LARGE_BUFFER;
-            (BUFFERS + number, offset, LARGE_BUFFER as u32)
+        let (offset, size) = if token < BUFFERS {
+            (token * small as usize, small)
+        } else if token - BUFFERS < self.large.get() {
+            let offset = BUFFERS * small as usize + (token - BUFFERS) * LARGE_BUFFER;
+            (offset, LARGE_BUFFER as u32)
         } else {
-            (number, number * small as usize, small)
+            return None;
         };
-        // SAFETY: a bit was set, so `init` has run, and `number` is less than the number of buffers of
-        // this size; so this stays inside the memory that it was promised.
+        // SAFETY: the buffer was taken, so `init` has run, and there is one of this number; so this
+        // stays inside the memory that it was promised.
         let data = unsafe { self.start.get().add(offset) };
         let data = ptr::NonNull::new(data)?;
         let call = self.release.get()?;
         let release = Release { call, token };
         // SAFETY: 1. `data..data + size` is one buffer of the memory that `init` was promised:
-        // initialised, and the pool's. Its bit is cleared until the frame gives it back, so no other
-        // frame has it. 2. `size <= size`.
+        // initialised, and the pool's; that nothing else accesses it is the caller's promise.
+        // 2. `size <= size`.
         Some(unsafe { Frame::from_raw(data, size, size, Offload::default(), release) })
     }
 

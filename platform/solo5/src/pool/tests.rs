@@ -120,3 +120,45 @@ fn what_is_small_leaves_its_large_buffer() {
     drop(kept);
     assert!(!received(60));
 }
+
+#[test]
+fn a_buffer_is_known_by_what_lies_in_it() {
+    let pool = pool_of(Sizes {
+        mtu: 1500,
+        large: 5,
+    });
+    let mut frames: Vec<Frame> = core::iter::from_fn(|| pool.take(false)).collect();
+    frames.extend(core::iter::from_fn(|| pool.take(true)));
+    assert_eq!(frames.len(), BUFFERS + 5);
+    for (number, mut frame) in frames.into_iter().enumerate() {
+        let (start, capacity) = (frame.as_ptr(), frame.capacity());
+        assert_eq!(pool.token(&frame), Some(number));
+        frame.advance(capacity - 1);
+        assert_eq!(pool.token(&frame), Some(number));
+        core::mem::forget(frame);
+        // SAFETY: the frame was forgotten.
+        let again = unsafe { pool.frame(number) }.unwrap();
+        assert_eq!((again.as_ptr(), again.len()), (start, capacity));
+    }
+    assert_eq!(pool.take(true).map(drop), Some(()), "given back");
+    // SAFETY: there is no such buffer.
+    assert!(unsafe { pool.frame(BUFFERS + 5) }.is_none());
+    for (address, len) in [(start_of(pool) - 1, 1), (end_of(pool), 1)] {
+        let release = Release {
+            call: |_| (),
+            token: 0,
+        };
+        let data = ptr::NonNull::new(ptr::without_provenance_mut(address)).unwrap();
+        // SAFETY: nothing is read, and nothing is there to be given back.
+        let stranger = unsafe { Frame::from_raw(data, len, len, Offload::default(), release) };
+        assert_eq!(pool.token(&stranger), None);
+    }
+}
+
+fn start_of(pool: &Pool) -> usize {
+    pool.start.get().addr()
+}
+
+fn end_of(pool: &Pool) -> usize {
+    start_of(pool) + BUFFERS * pool.size.get() as usize + pool.large.get() * LARGE_BUFFER
+}
