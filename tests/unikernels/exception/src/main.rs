@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: ISC
-//! An instruction that only a kernel may execute ends the image.
+//! An instruction that the CPU refuses, whatever page tables say and at any privilege, ends the image.
 
 #![no_std]
 #![no_main]
@@ -10,7 +10,7 @@ use fata::prelude::*;
 
 #[fata::main]
 async fn main() {
-    // SAFETY: `hlt` touches neither memory nor registers; that it is refused is the test.
-    unsafe { asm!("hlt", options(nomem, nostack)) };
+    // SAFETY: no memory has such an address; that the CPU refuses it is the test.
+    unsafe { asm!("mov {0}, [{0}]", inout(reg) 1_u64 << 63 => _, options(nostack, readonly)) };
     println!("REACHED");
 }
