@@ -157,10 +157,11 @@ fn target(elf: &Elf<'_>, image: &Path, wanted: Option<Target>) -> anyhow::Result
     let (image, made_for) = (image.display(), platform_name(number));
     let target = match number {
         _ if number == note::Target::Spt as u32 => Target::Spt,
+        _ if number == note::Target::Hvt as u32 => Target::Hvt,
         _ => {
             return Err(failure(
                 format!("`{image}` is an image for {made_for}, which this tool cannot start"),
-                "it starts images for spt",
+                "it starts images for spt and hvt",
             ));
         }
     };

@@ -398,7 +398,20 @@ fn image_for(target: Target) -> Vec<u8> {
 #[test]
 fn an_image_for_something_else() {
     let here = folder(&[]);
-    fs::write(here.path().join("dns.xen"), image_for(Target::Xen)).unwrap();
+    for (name, target) in [("dns.hvt", Target::Hvt), ("dns.xen", Target::Xen)] {
+        fs::write(here.path().join(name), image_for(target)).unwrap();
+    }
+    refused(
+        &here,
+        1,
+        &["run", "--image", "dns.hvt", "-t", "spt"],
+        str![[r#"
+error: `dns.hvt` is an image for hvt, not for spt
+
+hint: leave `--target` out: an image says itself what it is for
+
+"#]],
+    );
     refused(
         &here,
         1,
@@ -406,7 +419,7 @@ fn an_image_for_something_else() {
         str![[r#"
 error: `dns.xen` is an image for xen, which this tool cannot start
 
-hint: it starts images for spt
+hint: it starts images for spt and hvt
 
 "#]],
     );

@@ -41,7 +41,9 @@ pub fn become_tender(args: Vec<OsString>) -> ExitCode {
     end_with_parent();
     let mut args = args.into_iter();
     let target = args.next().unwrap_or_default();
-    debug_assert_eq!(target, Target::Spt.name());
+    if target == Target::Hvt.name() {
+        return fata_hvt::main(args);
+    }
     fata_spt::main(args)
 }
 
