@@ -5,7 +5,7 @@
 //! lays them out; [`cpu`](crate::cpu) has the rest of it. The rings lie behind the end of memory that
 //! the guest is told of.
 
-use std::{ffi::OsString, ops::Range};
+use std::ops::Range;
 
 use fata_abi::{
     hvt::{BOOT_INFO, BootInfo, FEATURE_RING, LOW_MEMORY, ring::RINGS_SIZE},
@@ -69,19 +69,18 @@ impl Layout {
 ///
 /// # Errors
 ///
-/// The command line is too long, or the host has no random bytes.
+/// The host has no random bytes.
 pub fn write(
     memory: &Memory,
     layout: &Layout,
     image: &Image,
     attached: &[Attached],
-    arguments: &[OsString],
+    command_line: &[u8],
     tsc_frequency: u64,
 ) -> Result<(), Error> {
     let manifest = image.manifest.as_bytes();
     let manifest_at = BOOT_INFO + size_of::<BootInfo>() as u64;
     let command_line_at = manifest_at + manifest.len() as u64;
-    let command_line = boot::command_line(arguments)?;
     let features = layout.rings.map_or(0, |_| FEATURE_RING);
     let info = [
         layout.end,
@@ -98,7 +97,7 @@ pub fn write(
         .collect::<Vec<_>>();
     put(memory, BOOT_INFO, &info);
     put(memory, manifest_at, manifest);
-    put(memory, command_line_at, &command_line);
+    put(memory, command_line_at, command_line);
     let Some(place) = image.offer else {
         return Ok(());
     };

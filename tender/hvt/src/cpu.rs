@@ -167,3 +167,6 @@ fn too_many() -> Error {
     Error::new("there is no room for the page tables of so much memory on this CPU")
         .hint("give less with `--mem`: 8G is possible on every CPU")
 }
+
+#[cfg(test)]
+mod tests;

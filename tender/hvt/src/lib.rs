@@ -104,11 +104,12 @@ fn start(run: &Run) -> Result<u8, Error> {
         .check_fits(size)
         .map_err(|error| error.about(&run.image))?;
     let layout = Layout::new(&image, size)?;
+    let command_line = fata_tender::boot::command_line(&run.arguments)?;
     let wants = fata_tender::boot::wants(&image, layout.end);
     let attached = attach::attach(&mut image.manifest, &run.options, wants)?;
 
-    let mut kvm = Kvm::open()?;
     let mut memory = Memory::new(&layout.ranges())?;
+    let mut kvm = Kvm::open()?;
     memory.prefer_huge_pages(image.end, layout.end);
     memory
         .load(&source, &image)
@@ -120,7 +121,7 @@ fn start(run: &Run) -> Result<u8, Error> {
         &layout,
         &image,
         &attached,
-        &run.arguments,
+        &command_line,
         frequency,
     )?;
     cpu::prepare(
