@@ -17,6 +17,7 @@ pub mod completions;
 pub mod disk;
 pub mod machine;
 pub mod nic;
+pub mod notes;
 mod offload;
 pub mod pool;
 pub mod seed;

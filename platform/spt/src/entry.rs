@@ -1,50 +1,16 @@
 // SPDX-License-Identifier: ISC
 //! The first instruction of an image, and the notes by which a tender knows it before.
-//!
-//! Sections and their order are those of the linker script, [`fata_abi::solo5::LINKER_SCRIPT`].
 
-use core::{arch::naked_asm, cell::UnsafeCell, hint::black_box};
+use core::arch::naked_asm;
 
 use fata_abi::{
-    note::{self, AddressNote, Note, Target},
-    offer::{Offer, WANT_LARGE, WANT_LARGE_UDP},
+    note::Target,
     spt::{ABI_VERSION, BootInfo},
 };
 
 use crate::{machine::machine, syscall};
 
-#[used]
-#[unsafe(link_section = ".interp")]
-static INTERPRETER: [u8; note::INTERPRETER.len()] = *note::INTERPRETER;
-
-#[used]
-#[unsafe(link_section = ".note.solo5.not_openbsd")]
-static OPENBSD: Note<24> = note::OPENBSD;
-
-#[used]
-#[unsafe(link_section = ".note.solo5.abi")]
-static ABI: Note<36> = note::abi(Target::Spt, ABI_VERSION);
-
-#[used]
-#[unsafe(link_section = ".note.fata.offer")]
-static OFFER_NOTE: AddressNote<OfferSlot> = AddressNote::with_remark(
-    note::TYPE_OFFER,
-    &OFFER,
-    Offer::remark(WANT_LARGE | WANT_LARGE_UDP),
-);
-
-/// What a Fata tender fills in before the image starts. In `.data` although it is zero, because a
-/// tender passes over a segment that has nothing in the file.
-#[unsafe(link_section = ".data.offer")]
-static OFFER: OfferSlot = OfferSlot(UnsafeCell::new(Offer::NOTHING));
-
-/// An [`Offer`] that others write.
-#[repr(transparent)]
-struct OfferSlot(UnsafeCell<Offer>);
-
-// SAFETY: the tender writes before the image starts, `start` reads and then wipes it, and nobody
-// else touches it.
-unsafe impl Sync for OfferSlot {}
+fata_platform_solo5::notes!(Target::Spt, ABI_VERSION);
 
 unsafe extern "C" {
     /// The end of the image, defined by the linker script.
@@ -63,17 +29,15 @@ extern "C" fn _start(info: *const BootInfo) -> ! {
 }
 
 extern "C" fn start(info: *const BootInfo) -> ! {
-    // Behind `black_box`, because the compiler cannot see who filled it in.
-    let slot = black_box(OFFER.0.get());
-    // SAFETY: the slot is valid, and nobody writes to it while this refers to it (see `OfferSlot`).
-    let offer = unsafe { &*slot };
     // SAFETY: the tender passes the address of what it wrote, which is never changed.
     let info = unsafe { &*info };
     let image_end = (&raw const _end).addr();
-    // SAFETY: 1. the information is what the tender wrote, and the linker script ends the image, its
-    // `.bss` included, at `_end`; 2. nothing has run before, and this runs once.
-    unsafe { machine().init(info, offer, image_end) };
-    // SAFETY: `offer` is not used any more. Volatile, so that the seed is wiped indeed.
-    unsafe { slot.write_volatile(Offer::NOTHING) };
+    let init = |offer: &_| {
+        // SAFETY: 1. the information is what the tender wrote, and the linker script ends the image,
+        // its `.bss` included, at `_end`; 2. nothing has run before, and this runs once.
+        unsafe { machine().init(info, offer, image_end) }
+    };
+    // SAFETY: this runs once.
+    unsafe { OFFER.take(init) };
     syscall::exit_group(fata_abi::platform::main())
 }
