@@ -1,19 +1,18 @@
 // SPDX-License-Identifier: ISC
-//! The hypercalls, and the only assembly but for the first instruction.
+//! The hypercalls.
 //!
 //! A hypercall is an `out` of the address of its arguments, which must lie below 4 GiB. The stack may
 //! lie above, so arguments are copied to a place of their own in the image, and results from there.
 //! Should an exception come between, its report overwrites them, but it never returns.
 
-use core::{arch::asm, cell::UnsafeCell};
+use core::cell::UnsafeCell;
 
 use fata_abi::{
     Error,
-    hvt::{
-        AGAIN, BlockTransfer, HYPERCALL_PORT, Halt, Hypercall, INVALID, NetTransfer, OK, Poll,
-        Puts, WallTime,
-    },
+    hvt::{AGAIN, BlockTransfer, Halt, Hypercall, INVALID, NetTransfer, OK, Poll, Puts, WallTime},
 };
+
+use crate::port;
 
 /// Room for the arguments of any hypercall.
 #[repr(C, align(64))]
@@ -36,13 +35,9 @@ unsafe fn call<T: Copy>(number: Hypercall, arguments: T) -> T {
     let place = PLACE.0.get().cast::<T>();
     // SAFETY: the place is large enough and aligned, and nobody else refers to it.
     unsafe { place.write_volatile(arguments) };
-    // SAFETY: 1. the tender changes no register; 2. what it does to memory is the caller's promise,
-    // and the block is not marked as free of memory effects.
-    unsafe {
-        asm!("out dx, eax",
-            in("dx") HYPERCALL_PORT + number as u16, in("eax") place.expose_provenance() as u32,
-            options(nostack, preserves_flags));
-    }
+    // SAFETY: the arguments are at the place, which is in the image and so below 4 GiB; the rest is
+    // the caller's promise.
+    unsafe { port::call(number, place.cast()) };
     // SAFETY: as above; every structure is made of integers, for which all bytes are valid.
     unsafe { place.read_volatile() }
 }

@@ -8,8 +8,7 @@
 //!
 //! Read first: [`fata_abi::platform`], the contract that is implemented here, and [`fata_abi::hvt`],
 //! the ABI below; what spt does the same way is in [`fata_platform_solo5`]. Modules: [`entry`] (first
-//! instruction, notes), [`memory`], [`machine`] (all state), [`net`], [`block`], [`hypercall`] (the
-//! only assembly).
+//! instruction, notes), [`memory`], [`machine`] (all state), [`net`], [`block`], [`hypercall`].
 
 #![no_std]
 
@@ -20,14 +19,14 @@ mod block;
 #[cfg(not(test))]
 mod entry;
 mod hypercall;
-#[cfg_attr(
-    test,
-    expect(dead_code, reason = "entry, which a test has none of, starts it")
-)]
 mod machine;
 #[cfg(not(test))]
 mod memory;
 mod net;
+#[cfg_attr(test, path = "tests/tender.rs")]
+mod port;
+#[cfg(test)]
+mod tests;
 
 use fata_abi::{
     BlockInfo, Error, Frame, Handle, HandleSet, Memory, NetInfo, Platform,

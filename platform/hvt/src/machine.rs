@@ -32,7 +32,7 @@ pub(crate) fn machine() -> &'static Machine {
 }
 
 impl Machine {
-    const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self {
             shared: machine::Machine::new(),
             clock: Clock::new(),
