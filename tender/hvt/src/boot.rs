@@ -9,6 +9,7 @@ use std::ops::Range;
 
 use fata_abi::{
     hvt::{BOOT_INFO, BootInfo, FEATURE_RING, LOW_MEMORY, ring::RINGS_SIZE},
+    manifest::DeviceKind,
     offer::{OFFER_FLUSH, OFFER_RINGS, OFFER_SEED, OFFER_TRANSFER, OFFER_VNET},
     solo5::LOAD_MIN,
 };
@@ -45,9 +46,12 @@ impl Layout {
             let message = format!("an image of Solo5's has at most {most} MB on hvt");
             return Err(Error::new(message).hint(format!("give `--mem={most}` or less")));
         }
+        // To an image of Solo5's a ring means network devices alone.
+        let mut devices = image.manifest.devices();
+        let rings = devices.any(|(_, device)| offer || device.kind == DeviceKind::Net);
         Ok(Self {
             end,
-            rings: None,
+            rings: rings.then_some(end),
             offer,
         })
     }

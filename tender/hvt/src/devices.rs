@@ -40,6 +40,8 @@ pub struct Block {
     descriptor: OwnedFd,
     /// Bytes on the device.
     capacity: u64,
+    /// Bytes of a block.
+    block_size: u16,
 }
 
 impl Devices {
@@ -48,9 +50,13 @@ impl Devices {
         let device = |attached: Attached| {
             let descriptor = attached.descriptor;
             let device = match attached.properties {
-                Properties::Block { capacity, .. } => Device::Block(Block {
+                Properties::Block {
+                    capacity,
+                    block_size,
+                } => Device::Block(Block {
                     descriptor,
                     capacity,
+                    block_size,
                 }),
                 Properties::Net { .. } => Device::Net(Net {
                     descriptor,
@@ -146,6 +152,11 @@ impl Block {
     pub fn contains(&self, offset: u64, len: u64) -> bool {
         let end = offset.checked_add(len);
         offset < self.capacity && end.is_some_and(|end| end <= self.capacity)
+    }
+
+    /// Whether both are multiples of the block size.
+    pub fn is_whole(&self, offset: u64, len: u64) -> bool {
+        (offset | len).is_multiple_of(self.block_size.into())
     }
 
     /// Reads all of `into` from `offset` on; [`OK`], or [`UNSPECIFIED`] if the host failed.

@@ -26,6 +26,7 @@ use crate::{
     console::Console,
     devices::Devices,
     memory::{BadPointer, Memory},
+    ring::Rings,
 };
 
 /// What hypercalls act upon.
@@ -35,6 +36,8 @@ pub struct Host<'a> {
     pub memory: &'a Memory,
     /// The guest's devices.
     pub devices: &'a Devices,
+    /// The guest's rings, if it waits for their commits, as `OFFER_RINGS` says.
+    pub rings: Option<Rings>,
     /// The guest's console.
     pub console: Console<'a>,
 }
@@ -106,7 +109,14 @@ impl Host<'_> {
         let mut poll: Poll = self.memory.read(at)?;
         // Before it waits: a guest shall not learn of its mistake after hours.
         self.memory.writable(at, size_of::<Poll>() as u64)?;
-        poll.ready_set = self.ready_nets(Duration::from_nanos(poll.timeout));
+        let timeout = Duration::from_nanos(poll.timeout);
+        poll.ready_set = match &self.rings {
+            Some(rings) => {
+                rings.wait(timeout);
+                0
+            }
+            None => self.ready_nets(timeout),
+        };
         poll.result = poll.ready_set.count_ones() as i32;
         self.memory.write(at, poll)
     }

@@ -44,6 +44,7 @@ use crate::{
     hypervisor::{Exit, Hypervisor},
     kvm::Kvm,
     memory::Memory,
+    ring::Rings,
 };
 
 /// Exit status of a tender that could not start its guest, as Solo5's have it.
@@ -140,11 +141,12 @@ fn start(run: &Run) -> Result<u8, Error> {
         stack: layout.end - 8,
         argument: BOOT_INFO,
     })?;
-    let devices = Devices::new(attached);
+    let devices: &'static Devices = Box::leak(Box::new(Devices::new(attached)));
     let stdout = std::io::stdout();
     let mut host = Host {
         memory,
-        devices: &devices,
+        devices,
+        rings: Rings::start(&mut kvm, memory, devices, &layout)?.filter(|_| layout.offer),
         console: Console::new(std::os::fd::AsFd::as_fd(&stdout)),
     };
     settle();

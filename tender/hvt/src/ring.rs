@@ -12,11 +12,12 @@
 
 pub mod block;
 pub mod net;
+mod start;
 
 use std::{
     fmt,
     mem::MaybeUninit,
-    os::fd::{AsFd, OwnedFd},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
     sync::atomic::{
         AtomicU32,
         Ordering::{Acquire, Relaxed, Release, SeqCst},
@@ -25,17 +26,22 @@ use std::{
     time::Duration,
 };
 
-use fata_abi::hvt::ring::{Ring, SLOTS};
+use fata_abi::{
+    Handle, HandleSet,
+    hvt::ring::{Ring, SLOTS},
+};
 use rustix::{
     event::{
-        Timespec,
+        EventfdFlags, Timespec,
         epoll::{self, CreateFlags, EventData, EventFlags},
+        eventfd,
     },
     io::Errno,
     thread::futex,
 };
 
 use crate::memory::BadPointer;
+pub use start::Rings;
 
 /// Most that is done for a guest, entries as well as frames of one device, before it is told.
 pub const BATCH: u32 = 64;
@@ -44,10 +50,10 @@ pub const BATCH: u32 = 64;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lie {
     /// More entries are said to be there than there are slots.
-    Entries(u32),
+    Entries,
     /// More answers are asked for than there are slots for commits that were not taken, or commits
     /// are said to be taken that were never written.
-    Commits(u32),
+    Commits,
     /// An entry leads outside of memory.
     Pointer(BadPointer),
 }
@@ -61,13 +67,11 @@ impl From<BadPointer> for Lie {
 impl fmt::Display for Lie {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Entries(count) => {
-                write!(f, "a ring of {SLOTS} slots is said to hold {count} entries")
+            Self::Entries => f.write_str("in a ring, it counts more entries than there are slots"),
+            Self::Commits => {
+                f.write_str("in a ring, it asks for more commits than there are slots")
             }
-            Self::Commits(count) => {
-                write!(f, "a ring of {SLOTS} slots would hold {count} commits")
-            }
-            Self::Pointer(pointer) => pointer.fmt(f),
+            Self::Pointer(pointer) => write!(f, "in an entry of a ring, {pointer}"),
         }
     }
 }
@@ -93,6 +97,7 @@ pub struct Entry {
 #[derive(Debug)]
 pub struct Host<'m> {
     ring: &'m Ring,
+    wake: &'m Wake,
     /// Entries taken so far. The guest is told in [`publish`](Self::publish).
     taken: u32,
     /// Commits written so far, likewise.
@@ -102,10 +107,11 @@ pub struct Host<'m> {
 }
 
 impl<'m> Host<'m> {
-    /// The side of a ring that nothing happened on yet.
-    pub fn new(ring: &'m Ring) -> Self {
+    /// The side of a ring that nothing happened on yet. `wake` is told of commits.
+    pub fn new(ring: &'m Ring, wake: &'m Wake) -> Self {
         Self {
             ring,
+            wake,
             taken: 0,
             written: 0,
             published: 0,
@@ -121,7 +127,7 @@ impl<'m> Host<'m> {
         let tail = self.ring.entries_tail.load(Acquire);
         match tail.wrapping_sub(self.taken) {
             count @ 0..=SLOTS => Ok(count),
-            count => Err(Lie::Entries(count)),
+            _ => Err(Lie::Entries),
         }
     }
 
@@ -147,9 +153,8 @@ impl<'m> Host<'m> {
     pub fn commit(&mut self, id: u32, result: i32, len: u32) -> Result<(), Lie> {
         // The guest's last look at the slot comes before its head, and the write below after.
         let head = self.ring.commits_head.load(Acquire);
-        let outstanding = self.written.wrapping_sub(head);
-        if outstanding >= SLOTS {
-            return Err(Lie::Commits(outstanding));
+        if self.written.wrapping_sub(head) >= SLOTS {
+            return Err(Lie::Commits);
         }
         let slot = &self.ring.commits[(self.written % SLOTS) as usize];
         slot.id.store(id, Relaxed);
@@ -159,26 +164,21 @@ impl<'m> Host<'m> {
         Ok(())
     }
 
-    /// Tells the guest of what was taken and of what was committed, and whether there was any of the
-    /// latter: it may then have to be woken.
-    pub fn publish(&mut self) -> bool {
+    /// Tells the guest of what was taken and of what was committed, and wakes it for the latter.
+    pub fn publish(&mut self) {
         self.ring.entries_head.store(self.taken, Release);
-        self.ring.commits_tail.store(self.written, Release);
-        let news = self.published != self.written;
-        self.published = self.written;
-        news
+        if self.published != self.written {
+            self.published = self.written;
+            self.ring.commits_tail.store(self.written, Release);
+            self.wake.wake();
+        }
     }
 
-    /// Asks the guest to kick from now on. Entries that it has written before are
+    /// Asks the guest to kick from now on, or no longer. Entries that it has written before are
     /// [`pending`](Self::pending) now.
-    fn ask_for_kicks(&self) {
-        self.ring.needs_kick.store(1, Relaxed);
+    fn ask_for_kicks(&self, kicks: bool) {
+        self.ring.needs_kick.store(kicks.into(), Relaxed);
         fence(SeqCst);
-    }
-
-    /// Asks it no longer.
-    fn ask_for_no_kicks(&self) {
-        self.ring.needs_kick.store(0, Relaxed);
     }
 }
 
@@ -215,30 +215,20 @@ impl Wake {
     }
 }
 
-/// What is done with the entries of a ring.
-pub trait Server {
-    /// The ring.
-    fn ring(&self) -> &Host<'_>;
-
-    /// Does what there is to do, up to about [`BATCH`]. Returns whether there is more besides entries.
-    ///
-    /// # Errors
-    ///
-    /// The guest lies.
-    fn round(&mut self) -> Result<bool, Lie>;
-
-    /// Device `index` has something to read, or came to an end.
-    fn ready(&mut self, index: u64);
-}
-
 /// Serves a ring until the guest lies. It blocks, and returns for no other reason.
-pub fn serve(server: &mut impl Server, bell: &Bell) -> Lie {
+///
+/// `round` does what there is to do, up to about [`BATCH`], and publishes it. It is given the devices
+/// that may have something to read, removes those that have nothing, and returns whether there is
+/// more to do besides entries.
+pub fn serve<'m>(
+    mut host: Host<'m>,
+    bell: &Bell,
+    mut round: impl FnMut(&mut Host<'m>, &mut HandleSet) -> Result<bool, Lie>,
+) -> Lie {
+    let mut readable = HandleSet::EMPTY;
     loop {
-        let more = match server.round() {
-            Ok(more) => more,
-            Err(lie) => return lie,
-        };
-        if let Err(lie) = bell.listen(server, more) {
+        let rest = round(&mut host, &mut readable);
+        if let Err(lie) = rest.and_then(|more| bell.listen(&host, more, &mut readable)) {
             return lie;
         }
     }
@@ -257,7 +247,7 @@ pub struct Bell {
     looks: u32,
 }
 
-/// The kick among the devices.
+/// The kick among the handles of devices.
 const KICK: u64 = u64::MAX;
 
 /// What a guest that is busy needs to come with the next entry, and far less than what it costs both
@@ -265,13 +255,14 @@ const KICK: u64 = u64::MAX;
 const LOOKS: u32 = 1000;
 
 impl Bell {
-    /// A bell that `kick`, an event descriptor, rings.
+    /// A bell that only [`kick`](Self::kick) rings as yet.
     ///
     /// # Errors
     ///
     /// The kernel's.
-    pub fn new(kick: OwnedFd) -> Result<Self, Errno> {
+    pub fn new() -> Result<Self, Errno> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
+        let kick = eventfd(0, EventfdFlags::CLOEXEC)?;
         let flags = EventFlags::IN | EventFlags::ET;
         epoll::add(&epoll, &kick, EventData::new_u64(KICK), flags)?;
         // With one CPU the guest does nothing while this thread looks for what it has done.
@@ -295,55 +286,52 @@ impl Bell {
         epoll::add(&self.epoll, descriptor, EventData::new_u64(index), flags)
     }
 
-    /// The event descriptor.
-    pub fn kick(&self) -> &OwnedFd {
-        &self.kick
+    /// The event that the guest's kicks are to write to.
+    pub fn kick(&self) -> BorrowedFd<'_> {
+        self.kick.as_fd()
     }
 
-    /// The epoll set.
-    pub fn epoll(&self) -> &OwnedFd {
-        &self.epoll
+    /// The epoll set, for a filter of system calls.
+    pub fn epoll(&self) -> BorrowedFd<'_> {
+        self.epoll.as_fd()
     }
 
     /// Waits until there is something to do, unless there is `more`.
-    fn listen(&self, server: &mut impl Server, more: bool) -> Result<(), Lie> {
-        if more || self.look(server.ring())? {
+    fn listen(&self, host: &Host, more: bool, readable: &mut HandleSet) -> Result<(), Lie> {
+        if more || self.look(host)? {
             // A guest that is never idle shall not make the thread deaf for devices.
             if self.devices {
-                self.hear(server, Some(&Timespec::default()));
+                self.hear(readable, Some(&Timespec::default()));
             }
             return Ok(());
         }
-        server.ring().ask_for_kicks();
-        if server.ring().pending()? == 0 {
-            self.hear(server, None);
+        host.ask_for_kicks(true);
+        if host.pending()? == 0 {
+            self.hear(readable, None);
         }
-        server.ring().ask_for_no_kicks();
+        host.ask_for_kicks(false);
         Ok(())
     }
 
     /// Whether an entry is there, or soon comes.
-    fn look(&self, ring: &Host<'_>) -> Result<bool, Lie> {
+    fn look(&self, host: &Host) -> Result<bool, Lie> {
         for _ in 0..self.looks {
-            if ring.pending()? != 0 {
+            if host.pending()? != 0 {
                 return Ok(true);
             }
             std::hint::spin_loop();
         }
-        Ok(ring.pending()? != 0)
+        Ok(host.pending()? != 0)
     }
 
-    fn hear(&self, server: &mut impl Server, timeout: Option<&Timespec>) {
+    fn hear(&self, readable: &mut HandleSet, timeout: Option<&Timespec>) {
         let mut events = [const { MaybeUninit::uninit() }; 16];
-        // What was interrupted is tried again by the caller.
-        let Ok((events, _)) = epoll::wait(&self.epoll, &mut events, timeout) else {
-            return;
-        };
-        for event in events {
-            match event.data.u64() {
-                KICK => {}
-                index => server.ready(index),
-            }
+        // Where a signal came in between, the caller tries again.
+        if let Ok((events, _)) = epoll::wait(&self.epoll, &mut events, timeout) {
+            // A kick is no handle.
+            let handles = events.iter().map(|event| event.data.u64());
+            let handles = handles.filter_map(|index| Handle::new(index as usize));
+            handles.for_each(|handle| readable.insert(handle));
         }
     }
 }

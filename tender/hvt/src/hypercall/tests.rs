@@ -63,6 +63,7 @@ impl World {
         let mut host = Host {
             memory: &self.memory,
             devices: &self.devices,
+            rings: None,
             console: Console::new(self.console.as_fd()),
         };
         host.call(HYPERCALL_PORT + call as u16, at)
@@ -164,6 +165,7 @@ fn a_console_that_nobody_reads_does_not_hold_the_guest() {
     let mut host = Host {
         memory: &world.memory,
         devices: &world.devices,
+        rings: None,
         console: Console::new(writer.as_fd()),
     };
     let port = HYPERCALL_PORT + Hypercall::Puts as u16;
@@ -357,6 +359,7 @@ fn bad_structures_and_ports_end_the_guest() {
     let mut host = Host {
         memory: &world.memory,
         devices: &world.devices,
+        rings: None,
         console: Console::new(world.console.as_fd()),
     };
     for port in [0, 0x4ff, 0x500, 0x509, 0x600, u16::MAX] {

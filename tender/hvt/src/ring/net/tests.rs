@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: ISC
 //! Frames between guest memory and sockets that stand for taps.
 
-use std::{
-    os::fd::{AsFd, OwnedFd},
-    thread,
-    time::Duration,
-};
+use std::{os::fd::OwnedFd, thread, time::Duration};
 
-use fata_abi::hvt::ring::RINGS_SIZE;
+use fata_abi::{
+    hvt::{AGAIN, ring::RINGS_SIZE},
+    manifest::Properties,
+};
+use fata_tender::attach::Attached;
 use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, recv, socketpair};
 
 use super::{
     super::{
-        serve,
+        Wake, serve,
         tests::{Guest, Random},
     },
     *,
@@ -52,120 +52,162 @@ fn arrived(wire: &OwnedFd) -> Option<Vec<u8>> {
     Some(frame)
 }
 
-/// Runs `test` with a guest on a ring that nobody serves yet, and the wire of its device.
-fn with(lends: bool, test: impl FnOnce(&Memory, &mut Guest, &mut Net, &OwnedFd)) {
+fn devices(descriptors: impl IntoIterator<Item = (u32, OwnedFd)>) -> Devices {
+    let attached = descriptors
+        .into_iter()
+        .map(|(handle, descriptor)| Attached {
+            index: handle as usize,
+            descriptor,
+            properties: Properties::Net {
+                mac: [0; 6],
+                mtu: 1500,
+            },
+            vnet: None,
+        });
+    Devices::new(attached.collect())
+}
+
+/// A guest on a ring that no thread serves.
+struct Bench<'m> {
+    memory: &'m Memory,
+    guest: Guest<'m>,
+    host: Host<'m>,
+    net: Net<'m>,
+    readable: HandleSet,
+    /// What is behind its device.
+    wire: OwnedFd,
+}
+
+impl Bench<'_> {
+    fn round(&mut self) -> Result<bool, Lie> {
+        self.net.round(&mut self.host, &mut self.readable)
+    }
+}
+
+fn with(lends: bool, test: impl FnOnce(&mut Bench<'_>)) {
     let (memory, wake) = (memory(), Wake::default());
-    let ring = memory.ring(END).unwrap();
-    let mut guest = Guest::new(ring);
     let (device, wire) = pair();
-    let (gone, _) = pair();
-    let devices = [(3, device.as_fd()), (5, gone.as_fd())];
+    let devices = devices([(NIC, device), (GONE, pair().0)]);
+    let mut guest = Guest::new(memory.ring(END).unwrap());
     let mut bell = guest.bell();
-    let mut net = Net::new(Host::new(ring), &memory, &wake, devices, lends, &mut bell);
-    test(&memory, &mut guest, net.as_mut().unwrap(), &wire);
+    test(&mut Bench {
+        memory: &memory,
+        host: Host::new(guest.ring, &wake),
+        guest,
+        net: Net::new(&memory, &devices, lends, &mut bell).unwrap(),
+        readable: HandleSet::EMPTY,
+        wire,
+    });
 }
 
 #[test]
 fn frames_are_sent_and_others_passed_over() {
-    with(true, |memory, guest, net, wire| {
-        memory.put(START, b"frame").unwrap();
-        guest.write(entry(NET_WRITE, NIC, START, 5, 0));
+    with(true, |bench| {
+        bench.memory.put(START, b"frame").unwrap();
+        bench.guest.write(entry(NET_WRITE, NIC, START, 5, 0));
         // Nothing, too much, no such device, one that is gone, no such operation.
-        guest.write(entry(NET_WRITE, NIC, START, 0, 0));
-        guest.write(entry(NET_WRITE, NIC, START, LONGEST + 1, 0));
-        guest.write(entry(NET_WRITE, 4, START, 5, 0));
-        guest.write(entry(NET_WRITE, u32::MAX, START, 5, 0));
-        guest.write(entry(NET_WRITE, GONE, START, 5, 0));
-        guest.write(entry(0, NIC, u64::MAX, u32::MAX, 0));
-        guest.write(entry(NET_WRITE, NIC, START, LONGEST, 0));
-        guest.submit();
-        assert_eq!(net.round(), Ok(false));
-        assert_eq!(arrived(wire).unwrap(), b"frame");
-        assert_eq!(arrived(wire).unwrap().len(), LONGEST as usize);
-        assert_eq!(arrived(wire), None);
-        assert_eq!(guest.take(), None);
+        bench.guest.write(entry(NET_WRITE, NIC, START, 0, 0));
+        bench
+            .guest
+            .write(entry(NET_WRITE, NIC, START, LONGEST + 1, 0));
+        bench.guest.write(entry(NET_WRITE, 4, START, 5, 0));
+        bench.guest.write(entry(NET_WRITE, u32::MAX, START, 5, 0));
+        bench.guest.write(entry(NET_WRITE, GONE, START, 5, 0));
+        bench.guest.write(entry(0, NIC, u64::MAX, u32::MAX, 0));
+        bench.guest.write(entry(NET_WRITE, NIC, START, LONGEST, 0));
+        bench.guest.submit();
+        assert_eq!(bench.round(), Ok(false));
+        assert_eq!(arrived(&bench.wire).unwrap(), b"frame");
+        assert_eq!(arrived(&bench.wire).unwrap().len(), LONGEST as usize);
+        assert_eq!(arrived(&bench.wire), None);
+        assert_eq!(bench.guest.take(), None);
         // A queue that nobody empties loses frames and holds up nobody.
         for _ in 0..SLOTS {
-            guest.write(entry(NET_WRITE, NIC, START, 1500, 0));
+            bench.guest.write(entry(NET_WRITE, NIC, START, 1500, 0));
         }
-        guest.submit();
+        bench.guest.submit();
         for _ in 0..SLOTS / BATCH {
-            assert_eq!(net.round(), Ok(false));
+            assert_eq!(bench.round(), Ok(false));
         }
-        assert_eq!(net.host.pending(), Ok(0));
+        assert_eq!(bench.host.pending(), Ok(0));
     });
 }
 
 #[test]
 fn frames_fill_lent_buffers_in_order() {
-    with(true, |memory, guest, net, wire| {
+    with(true, |bench| {
         for id in 0..3 {
-            guest.write(entry(NET_READ, NIC, START + 8 * u64::from(id), 8, id));
+            bench
+                .guest
+                .write(entry(NET_READ, NIC, START + 8 * u64::from(id), 8, id));
         }
-        guest.write(entry(NET_READ, NIC, START, 0, 7));
-        guest.write(entry(NET_READ, 2, START, 8, 8));
-        guest.submit();
-        assert_eq!(net.round(), Ok(false));
-        assert_eq!(guest.take(), Some((7, INVALID, 0)));
-        assert_eq!(guest.take(), Some((8, INVALID, 0)));
-        assert_eq!(guest.take(), None);
+        bench.guest.write(entry(NET_READ, NIC, START, 0, 7));
+        bench.guest.write(entry(NET_READ, 2, START, 8, 8));
+        bench.guest.submit();
+        assert_eq!(bench.round(), Ok(false));
+        assert_eq!(bench.guest.take(), Some((7, INVALID, 0)));
+        assert_eq!(bench.guest.take(), Some((8, INVALID, 0)));
+        assert_eq!(bench.guest.take(), None);
         for frame in [&b"one"[..], b"second", b"the longest", b"fourth"] {
-            rustix::io::write(wire, frame).unwrap();
+            rustix::io::write(&bench.wire, frame).unwrap();
         }
-        net.ready(NIC.into());
+        bench.readable.0 = 1 << NIC;
         // The fourth waits for a buffer.
-        assert_eq!(net.round(), Ok(false));
-        assert_eq!(guest.take(), Some((0, OK, 3)));
-        assert_eq!(guest.take(), Some((1, OK, 6)));
-        assert_eq!(guest.take(), Some((2, OK, 8)));
-        assert_eq!(guest.take(), None);
+        assert_eq!(bench.round(), Ok(false));
+        assert_eq!(bench.guest.take(), Some((0, OK, 3)));
+        assert_eq!(bench.guest.take(), Some((1, OK, 6)));
+        assert_eq!(bench.guest.take(), Some((2, OK, 8)));
+        assert_eq!(bench.guest.take(), None);
         let mut bytes = [0; 24];
-        memory.readable(START, 24).unwrap().copy_to(&mut bytes);
+        bench
+            .memory
+            .readable(START, 24)
+            .unwrap()
+            .copy_to(&mut bytes);
         assert_eq!(&bytes, b"one\0\0\0\0\0second\0\0the long");
-        guest.write(entry(NET_READ, NIC, START, 8, 9));
-        guest.submit();
-        assert_eq!(net.round(), Ok(false));
-        assert_eq!(guest.take(), Some((9, OK, 6)));
+        bench.guest.write(entry(NET_READ, NIC, START, 8, 9));
+        bench.guest.submit();
+        assert_eq!(bench.round(), Ok(false));
+        assert_eq!(bench.guest.take(), Some((9, OK, 6)));
         // More than a batch has come for as many buffers.
         for id in 0..BATCH + 2 {
-            guest.write(entry(NET_READ, NIC, START, 8, id));
-            rustix::io::write(wire, b"frame").unwrap();
+            bench.guest.write(entry(NET_READ, NIC, START, 8, id));
+            rustix::io::write(&bench.wire, b"frame").unwrap();
         }
-        guest.submit();
-        assert_eq!(net.round(), Ok(false));
-        assert_eq!(net.round(), Ok(false));
+        bench.guest.submit();
+        assert_eq!(bench.round(), Ok(false));
+        assert_eq!(bench.round(), Ok(false));
         for id in 0..BATCH + 2 {
-            assert_eq!(guest.take(), Some((id, OK, 5)));
+            assert_eq!(bench.guest.take(), Some((id, OK, 5)));
         }
     });
 }
 
 #[test]
 fn a_device_that_is_gone_is_silent() {
-    with(true, |_, guest, net, _| {
-        guest.write(entry(NET_READ, GONE, START, 8, 1));
-        guest.submit();
-        net.ready(GONE.into());
-        net.ready(u64::MAX - 1);
-        assert_eq!(net.round(), Ok(false));
-        assert_eq!(guest.take(), None);
-        assert_eq!(net.readable, HandleSet::EMPTY);
+    with(true, |bench| {
+        bench.guest.write(entry(NET_READ, GONE, START, 8, 1));
+        bench.guest.submit();
+        bench.readable.0 = 1 << GONE | 1 << 60;
+        assert_eq!(bench.round(), Ok(false));
+        assert_eq!(bench.guest.take(), None);
+        assert_eq!(bench.readable.0, 1 << 60);
     });
 }
 
 #[test]
 fn a_guest_that_lends_nothing_is_answered_at_once() {
-    with(false, |_, guest, net, wire| {
-        rustix::io::write(wire, b"frame").unwrap();
+    with(false, |bench| {
+        rustix::io::write(&bench.wire, b"frame").unwrap();
         for id in 0..2 {
-            guest.write(entry(NET_READ, NIC, START, 1500, id));
+            bench.guest.write(entry(NET_READ, NIC, START, 1500, id));
         }
-        guest.write(entry(NET_READ, 1, START, 1500, 2));
-        guest.submit();
-        assert_eq!(net.round(), Ok(false));
-        assert_eq!(guest.take(), Some((0, OK, 5)));
-        assert_eq!(guest.take(), Some((1, AGAIN, 0)));
-        assert_eq!(guest.take(), Some((2, INVALID, 0)));
+        bench.guest.write(entry(NET_READ, 1, START, 1500, 2));
+        bench.guest.submit();
+        assert_eq!(bench.round(), Ok(false));
+        assert_eq!(bench.guest.take(), Some((0, OK, 5)));
+        assert_eq!(bench.guest.take(), Some((1, AGAIN, 0)));
+        assert_eq!(bench.guest.take(), Some((2, INVALID, 0)));
     });
 }
 
@@ -178,26 +220,22 @@ fn lies_end_the_guest() {
         (NET_READ, 0, u32::MAX),
     ] {
         for lends in [false, true] {
-            with(lends, |_, guest, net, _| {
-                guest.write(entry(operation, NIC, data, len, 0));
-                guest.submit();
-                assert!(matches!(net.round(), Err(Lie::Pointer(_))));
+            with(lends, |bench| {
+                bench.guest.write(entry(operation, NIC, data, len, 0));
+                bench.guest.submit();
+                assert!(matches!(bench.round(), Err(Lie::Pointer(_))));
             });
         }
     }
-    with(true, |_, guest, net, _| {
+    with(true, |bench| {
         for turn in 0..=SLOTS / BATCH {
             for id in 0..BATCH {
-                guest.write(entry(NET_READ, NIC, START, 8, id));
+                bench.guest.write(entry(NET_READ, NIC, START, 8, id));
             }
-            guest.submit();
-            let lie = Lie::Commits(SLOTS + 1);
-            let expected = if turn < SLOTS / BATCH {
-                Ok(false)
-            } else {
-                Err(lie)
-            };
-            assert_eq!(net.round(), expected);
+            bench.guest.submit();
+            let full = turn == SLOTS / BATCH;
+            let expected = if full { Err(Lie::Commits) } else { Ok(false) };
+            assert_eq!(bench.round(), expected);
         }
     });
 }
@@ -207,7 +245,7 @@ fn whatever_a_guest_writes_memory_that_it_did_not_lend_stays() {
     let mut random = Random(4);
     let (mut lies, mut commits) = (0, 0);
     for _ in 0..300 {
-        with(true, |memory, guest, net, wire| {
+        with(true, |bench| {
             for _ in 0..20 {
                 for _ in 0..random.below(40) {
                     let data = match random.below(60) {
@@ -217,23 +255,33 @@ fn whatever_a_guest_writes_memory_that_it_did_not_lend_stays() {
                     let most = [64, 2048, 0x8000][random.below(3) as usize];
                     let len = random.below(most);
                     let handle = [NIC, NIC, GONE, random.below(70)][random.below(4) as usize];
-                    guest.write(entry(random.below(7), handle, data, len, 0));
-                    let _ = rustix::io::write(wire, &[0xff; 700]);
+                    bench
+                        .guest
+                        .write(entry(random.below(7), handle, data, len, 0));
+                    let _ = rustix::io::write(&bench.wire, &[0xff; 700]);
                 }
-                guest.submit();
+                bench.guest.submit();
                 if random.below(100) == 0 {
                     let index = random.below(u32::MAX);
-                    guest.ring.commits_head.store(index, super::super::Relaxed);
+                    bench
+                        .guest
+                        .ring
+                        .commits_head
+                        .store(index, super::super::Relaxed);
                 }
-                net.ready(random.below(70).into());
-                lies += u32::from(net.round().is_err());
-                assert!(net.lent <= SLOTS);
-                commits += guest.take().map_or(0, |_| 1);
-                while arrived(wire).is_some() {}
+                bench.readable.0 |= 2 << random.below(63);
+                lies += u32::from(bench.round().is_err());
+                assert!(bench.net.count <= SLOTS);
+                commits += bench.guest.take().map_or(0, |_| 1);
+                while arrived(&bench.wire).is_some() {}
             }
             // Below what honest entries lend nothing is written but by wild ones that were refused.
             let mut bytes = vec![0; 0x20000];
-            memory.readable(0, 0x20000).unwrap().copy_to(&mut bytes);
+            bench
+                .memory
+                .readable(0, 0x20000)
+                .unwrap()
+                .copy_to(&mut bytes);
             assert!(bytes.iter().all(|&byte| byte == 0));
         });
     }
@@ -244,15 +292,14 @@ fn whatever_a_guest_writes_memory_that_it_did_not_lend_stays() {
 fn a_thread_moves_frames_both_ways_and_sleeps_through_none() {
     const FRAMES: u32 = 20_000;
     let (memory, wake) = (memory(), Wake::default());
-    let ring = memory.ring(END).unwrap();
-    let mut guest = Guest::new(ring);
     let (device, wire) = pair();
+    let devices = devices([(NIC, device)]);
+    let mut guest = Guest::new(memory.ring(END).unwrap());
     let mut bell = guest.bell();
-    let host = Host::new(ring);
-    let devices = [(3, device.as_fd())];
-    let mut net = Net::new(host, &memory, &wake, devices, true, &mut bell).unwrap();
+    let mut net = Net::new(&memory, &devices, true, &mut bell).unwrap();
+    let host = Host::new(guest.ring, &wake);
     thread::scope(|scope| {
-        let server = scope.spawn(move || serve(&mut net, &bell));
+        let server = scope.spawn(move || serve(host, &bell, |host, set| net.round(host, set)));
         // Behind the device everything is sent back.
         rustix::io::ioctl_fionbio(&wire, false).unwrap();
         scope.spawn(|| {
@@ -279,7 +326,7 @@ fn a_thread_moves_frames_both_ways_and_sleeps_through_none() {
             let commit = loop {
                 match guest.take() {
                     Some(commit) => break commit,
-                    None => wake.wait(&[ring], Duration::from_secs(20)),
+                    None => wake.wait(&[guest.ring], Duration::from_secs(20)),
                 }
             };
             assert_eq!(commit, (received, OK, 4), "or a wake-up was lost");

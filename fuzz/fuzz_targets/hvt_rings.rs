@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: ISC
+//! Both rings of the hvt tender, written to by a hostile guest between and under its rounds.
+
+#![no_main]
+
+use std::{cell::RefCell, fs::File, os::fd::OwnedFd, sync::atomic::Ordering::Relaxed};
+
+use fata_abi::{
+    HandleSet,
+    hvt::ring::{BLOCK_RING_OFFSET, RINGS_SIZE, Ring, SLOTS},
+    manifest::Properties,
+};
+use fata_hvt::{
+    devices::Devices,
+    memory::Memory,
+    ring::{Bell, Host, Lie, Wake, block::Block, net::Net},
+};
+use fata_tender::attach::Attached;
+use libfuzzer_sys::fuzz_target;
+use rustix::{
+    fs::{MemfdFlags, memfd_create},
+    net::{AddressFamily, RecvFlags, SocketFlags, SocketType, recv, socketpair},
+};
+
+const START: u64 = 0x10_0000;
+const END: u64 = START + 0x2_0000;
+const CAPACITY: u64 = 0x8000;
+const NIC: usize = 1;
+const DISK: usize = 2;
+
+/// What all inputs share, as it is slow to make.
+struct Machine {
+    memory: &'static Memory,
+    devices: &'static Devices,
+    wire: OwnedFd,
+    file: File,
+}
+
+thread_local! {
+    static MACHINE: RefCell<Machine> = RefCell::new(machine());
+}
+
+fn machine() -> Machine {
+    let memory = Memory::new(&[0..0x1_0000, START..END + RINGS_SIZE]).unwrap();
+    let flags = SocketFlags::NONBLOCK;
+    let (device, wire) =
+        socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).unwrap();
+    let file = File::from(memfd_create("disk", MemfdFlags::CLOEXEC).unwrap());
+    file.set_len(CAPACITY).unwrap();
+    let net = Properties::Net {
+        mac: [0; 6],
+        mtu: 1500,
+    };
+    let block = Properties::Block {
+        capacity: CAPACITY,
+        block_size: 512,
+    };
+    let attached = |index, descriptor, properties| Attached {
+        index,
+        descriptor,
+        properties,
+        vnet: None,
+    };
+    let devices = Devices::new(vec![
+        attached(NIC, device, net),
+        attached(DISK, file.try_clone().unwrap().into(), block),
+    ]);
+    Machine {
+        memory: Box::leak(Box::new(memory)),
+        devices: Box::leak(Box::new(devices)),
+        wire,
+        file,
+    }
+}
+
+/// What the guest does next, from the front of the input.
+struct Script<'a>(&'a [u8]);
+
+impl Script<'_> {
+    fn byte(&mut self) -> Option<u8> {
+        let (first, rest) = self.0.split_first()?;
+        self.0 = rest;
+        Some(*first)
+    }
+
+    fn word(&mut self) -> Option<u32> {
+        let (first, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(u32::from_le_bytes(*first))
+    }
+}
+
+/// Writes an entry: some members near what makes sense, some as they come. Returns where its memory
+/// ends.
+fn write(ring: &Ring, tail: u32, script: &mut Script<'_>) -> Option<u64> {
+    let slot = &ring.entries[(tail % SLOTS) as usize];
+    let (kind, operation) = (script.byte()?, script.byte()?);
+    slot.operation.store(u32::from(operation % 8), Relaxed);
+    let handle = if kind & 1 == 0 {
+        1 + u32::from(operation >> 7)
+    } else {
+        script.word()?
+    };
+    slot.handle.store(handle, Relaxed);
+    let data = match kind & 6 {
+        0 => u64::from(script.word()?) << 32 | u64::from(script.word()?),
+        _ => START + u64::from(script.word()? % 0x3_0000),
+    };
+    slot.data.store(data, Relaxed);
+    let len = match kind & 24 {
+        0 => script.word()?,
+        8 => script.word()? % 0x3000,
+        _ => u32::from(script.byte()?) * 512,
+    };
+    slot.len.store(len, Relaxed);
+    let offset = match kind & 32 {
+        0 => u64::from(script.byte()? % 70) * 512,
+        _ => u64::from(script.word()?) << script.byte()? % 40,
+    };
+    slot.offset.store(offset, Relaxed);
+    Some(data.saturating_add(len.into()))
+}
+
+fn play(machine: &Machine, data: &[u8]) -> Option<Lie> {
+    let mut script = Script(data);
+    let lends = script.byte()? & 1 != 0;
+    let at = [END, END + BLOCK_RING_OFFSET];
+    let rings = at.map(|address| machine.memory.ring(address).unwrap());
+    for ring in rings {
+        ring.entries_tail.store(0, Relaxed);
+        ring.commits_head.store(0, Relaxed);
+    }
+    let wake = Wake::default();
+    let mut bell = Bell::new().unwrap();
+    let (memory, devices) = (machine.memory, machine.devices);
+    let mut net = Net::new(memory, devices, lends, &mut bell).unwrap();
+    let block = Block {
+        memory,
+        devices,
+        max_transfer: 0x4000,
+    };
+    let [mut net_host, mut block_host] = rings.map(|ring| Host::new(ring, &wake));
+    let mut readable = HandleSet::EMPTY;
+    let mut tails = [0u32; 2];
+    // Whether the guest left indices alone that it does not own.
+    let mut honest = true;
+    while let Some(step) = script.byte() {
+        let which = usize::from(step & 1);
+        let (ring, tail) = (rings[which], &mut tails[which]);
+        match step >> 1 & 7 {
+            0 => ring.entries_tail.store(*tail, Relaxed),
+            1 => {
+                ring.entries_tail.store(script.word()?, Relaxed);
+            }
+            2 => {
+                honest = false;
+                ring.commits_head.store(script.word()?, Relaxed);
+            }
+            3 => {
+                let written = ring.commits_tail.load(Relaxed);
+                ring.commits_head.store(written, Relaxed);
+            }
+            4 => {
+                let _ = rustix::io::write(&machine.wire, &data[..data.len().min(1000)]);
+                readable.0 |= u64::from(script.byte()?);
+            }
+            5 => {
+                let result = match which {
+                    0 => net.round(&mut net_host, &mut readable),
+                    _ => block.round(&mut block_host),
+                };
+                if let Err(lie) = result {
+                    return Some(lie);
+                }
+            }
+            _ => {
+                honest &= write(ring, *tail, &mut script)? <= END;
+                *tail = tail.wrapping_add(1);
+            }
+        }
+        for ring in rings.iter().filter(|_| honest) {
+            let written = ring.commits_tail.load(Relaxed);
+            assert!(written.wrapping_sub(ring.commits_head.load(Relaxed)) <= SLOTS);
+        }
+    }
+    None
+}
+
+fuzz_target!(|data: &[u8]| {
+    MACHINE.with_borrow(|machine| {
+        for ring in [END, END + BLOCK_RING_OFFSET] {
+            machine
+                .memory
+                .ring(ring)
+                .unwrap()
+                .commits_tail
+                .store(0, Relaxed);
+        }
+        if let Some(lie) = play(machine, data) {
+            assert!(!lie.to_string().is_empty());
+        }
+        assert_eq!(machine.file.metadata().unwrap().len(), CAPACITY);
+        let mut frame = vec![0; 0x2_0000];
+        while let Ok((len, _)) = recv(&machine.wire, &mut frame[..], RecvFlags::empty()) {
+            assert!(len > 0 && len < 65536 + 64);
+        }
+        // And what nobody took of what was sent to the guest.
+        let device = machine.devices.net(NIC as u64).unwrap();
+        let into = machine.memory.writable(START, 2000).unwrap();
+        while device.receive(into).is_ok() {}
+    });
+});
