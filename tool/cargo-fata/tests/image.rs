@@ -101,6 +101,34 @@ fn hello_is_built_described_and_run() {
     );
 }
 
+/// Where there is no KVM, or what calls itself so cannot run a guest, the message names spt.
+#[test]
+fn hello_is_built_for_hvt() {
+    let package = Package::new("virtual", "hello");
+    let configure = package.fata(&["configure", "--target", "hvt"]);
+    assert!(configure.status.success(), "{}", said(&configure));
+    let text = stdout(&package.fata(&["describe", "-q", "--json"]));
+    let description: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(description["kind"], "fata");
+    assert_eq!(description["platform"], "hvt");
+    let run = package.fata(&["run", "-q"]);
+    match run.status.code() {
+        Some(0) => assert_eq!(stdout(&run), "Hello, world!\n"),
+        Some(1) => assert!(
+            said(&run).contains("cargo fata run -t spt"),
+            "{}",
+            said(&run)
+        ),
+        _ => panic!("{}", said(&run)),
+    }
+    let clean = package.fata(&["clean", "--dry-run"]);
+    assert!(
+        said(&clean).contains("dist/virtual.hvt"),
+        "{}",
+        said(&clean)
+    );
+}
+
 #[test]
 fn sealed_arguments_stay() {
     let package = Package::new("sealed", "hello");
