@@ -1,64 +1,12 @@
 // SPDX-License-Identifier: ISC
 //! From nothing to a running image, by the commands that a newcomer types.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::{Command, Output},
-};
+mod package;
 
+use std::fs;
+
+use package::{Package, said, stdout};
 use serde_json::Value;
-use tempfile::TempDir;
-
-/// Where cargo keeps what several tests and several runs share.
-const SHARED: &str = env!("CARGO_TARGET_TMPDIR");
-
-/// A package made by `cargo fata new`.
-struct Package {
-    folder: PathBuf,
-    _home: TempDir,
-}
-
-impl Package {
-    fn new(name: &str, template: &str) -> Self {
-        let home = tempfile::tempdir().unwrap();
-        let new = fata(home.path(), &["new", name, "--template", template]);
-        assert!(new.status.success(), "{}", said(&new));
-        let folder = home.path().join(name);
-        // The versions that the workspace is tested with, without asking a registry.
-        let lock = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../Cargo.lock");
-        fs::copy(lock, folder.join("Cargo.lock")).unwrap();
-        Self {
-            folder,
-            _home: home,
-        }
-    }
-
-    fn fata(&self, arguments: &[&str]) -> Output {
-        fata(&self.folder, arguments)
-    }
-}
-
-fn fata(folder: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_cargo-fata"))
-        .arg("fata")
-        .args(arguments)
-        .current_dir(folder)
-        .env("CARGO_TARGET_DIR", SHARED)
-        .env("CARGO_NET_OFFLINE", "true")
-        .output()
-        .unwrap()
-}
-
-fn said(output: &Output) -> String {
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    text(&output.stdout) + &text(&output.stderr)
-}
-
-fn stdout(output: &Output) -> String {
-    assert!(output.status.success(), "{}", said(output));
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
 
 #[test]
 fn hello_is_built_described_and_run() {
