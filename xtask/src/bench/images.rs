@@ -17,10 +17,16 @@ pub(super) const LIMIT: Duration = Duration::from_secs(900);
 
 /// Builds a package of this repository sealed for spt and says where the image is.
 pub(super) fn sealed(package: &str) -> Result<PathBuf> {
-    let image = format!("target/bench/{package}.spt");
+    sealed_for(package, "spt")
+}
+
+/// Builds a package of this repository sealed for `target` and says where the image is.
+pub(super) fn sealed_for(package: &str, target: &str) -> Result<PathBuf> {
+    let image = format!("target/bench/{package}.{target}");
+    let flags = ["-p", package, "-t", target, "-o", &image];
     process::run(
         "cargo",
-        &["fata", "--quiet", "build", "-p", package, "-o", &image],
+        &[&["fata", "--quiet", "build"], &flags[..]].concat(),
     )?;
     Ok(PathBuf::from(image))
 }
