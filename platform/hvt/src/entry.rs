@@ -8,7 +8,7 @@ use fata_abi::{
     note::Target,
 };
 
-use crate::{hypercall, machine::machine, memory};
+use crate::{hypercall, machine::machine, memory, ring::Place};
 
 fata_platform_solo5::notes!(Target::Hvt, ABI_VERSION);
 
@@ -26,18 +26,20 @@ extern "C" fn _start(info: *const BootInfo) -> ! {
 extern "C" fn start(info: *const BootInfo) -> ! {
     // SAFETY: the tender passes the address of what it wrote, which is never changed.
     let info = unsafe { &*info };
-    // SAFETY: the tender loaded the image as its linker script says, nothing has run before, and this
-    // runs once.
-    let Ok(free) = (unsafe { memory::init(info) }) else {
-        hypercall::puts(b"fatal: too little memory for page tables: give more with `--mem`\n");
-        hypercall::halt(255, 0)
-    };
     let init = |offer: &_| {
-        // SAFETY: 1. the information is what the tender wrote, and behind the image and the page
-        // tables memory is free; 2. nothing of the machine was used before, and this runs once.
-        unsafe { machine().init(info, offer, free) }
+        let rings = Place::of(info, offer);
+        // SAFETY: the tender loaded the image as its linker script says, nothing has run before, and
+        // this runs once.
+        let Ok(free) = (unsafe { memory::init(info, rings) }) else {
+            hypercall::puts(b"fatal: too little memory for page tables: give more with `--mem`\n");
+            hypercall::halt(255, 0)
+        };
+        // SAFETY: 1. the information is what the tender wrote; behind the image and the page tables
+        // memory is free, and that of the rings, mapped now, is for them; 2. nothing of the machine
+        // was used before, and this runs once.
+        unsafe { machine().init(info, offer, free, rings) }
     };
     // SAFETY: this runs once.
     unsafe { OFFER.take(init) };
-    hypercall::halt(fata_abi::platform::main(), 0)
+    machine().exit(fata_abi::platform::main())
 }

@@ -42,6 +42,11 @@ unsafe fn call<T: Copy>(number: Hypercall, arguments: T) -> T {
     unsafe { place.read_volatile() }
 }
 
+/// Tells the host that the ring of this number has new entries.
+pub(crate) fn kick(number: u32) {
+    port::kick(number);
+}
+
 /// Writes to the console.
 pub(crate) fn puts(bytes: &[u8]) {
     let arguments = Puts {

@@ -4,11 +4,13 @@
 //! A tender (`fata-hvt` or Solo5's `solo5-hvt`) lays the image into the memory of a virtual machine
 //! and starts its one CPU at [`entry`]. The image is alone there, at the highest privilege: it gives
 //! itself page tables and takes exceptions ([`memory`], [`fata_platform_x86`]), and asks the tender
-//! for all else by hypercalls. There are no interrupts; waiting is a hypercall too.
+//! for all else by hypercalls, or by rings in memory where the tender has them. There are no
+//! interrupts; waiting is a hypercall too.
 //!
 //! Read first: [`fata_abi::platform`], the contract that is implemented here, and [`fata_abi::hvt`],
 //! the ABI below; what spt does the same way is in [`fata_platform_solo5`]. Modules: [`entry`] (first
-//! instruction, notes), [`memory`], [`machine`] (all state), [`net`], [`block`], [`hypercall`].
+//! instruction, notes), [`memory`], [`machine`] (all state), [`net`], [`block`], [`ring`],
+//! [`hypercall`].
 
 #![no_std]
 
@@ -25,6 +27,7 @@ mod memory;
 mod net;
 #[cfg_attr(test, path = "tests/tender.rs")]
 mod port;
+mod ring;
 #[cfg(test)]
 mod tests;
 
@@ -33,7 +36,6 @@ use fata_abi::{
     block::{Completion, Request},
 };
 
-use block::Hypercalls;
 use machine::machine;
 
 /// The hvt platform.
@@ -58,7 +60,7 @@ impl Platform for Hvt {
     }
 
     fn exit(status: u8) -> ! {
-        hypercall::halt(status, 0)
+        machine().exit(status)
     }
 
     fn abort() -> ! {
@@ -87,7 +89,7 @@ impl Platform for Hvt {
     }
 
     fn net_open(handle: Handle) -> Result<NetInfo, Error> {
-        machine().shared.net_open(handle)
+        machine().net_open(handle)
     }
 
     fn net_receive(handle: Handle) -> Result<Frame, Error> {
@@ -95,27 +97,27 @@ impl Platform for Hvt {
     }
 
     fn net_reserve(handle: Handle, len: usize) -> Result<Frame, Error> {
-        machine().shared.net_reserve(handle, len)
+        machine().net_reserve(handle, len)
     }
 
     fn net_send(handle: Handle, frame: Frame, tail: [&[u8]; 2]) -> Result<(), Error> {
-        net::send(handle, machine().shared.net(handle)?, &frame, tail)
+        machine().net_send(handle, frame, tail)
     }
 
     fn net_flush(_handle: Handle) {
-        // Every frame went out by itself.
+        machine().net_flush();
     }
 
     fn block_open(handle: Handle) -> Result<BlockInfo, Error> {
-        machine().shared.block_open(handle)
+        machine().block_open(handle)
     }
 
     unsafe fn block_submit(handle: Handle, request: Request) -> Result<(), Error> {
         // SAFETY: the caller's promise about the request is passed on.
-        unsafe { machine().shared.block_submit::<Hypercalls>(handle, request) }
+        unsafe { machine().block_submit(handle, request) }
     }
 
     fn block_complete(handle: Handle) -> Result<Completion, Error> {
-        machine().shared.block_complete(handle)
+        machine().block_complete(handle)
     }
 }

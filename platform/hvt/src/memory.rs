@@ -12,7 +12,7 @@ use fata_abi::{
 use fata_platform_solo5::machine::PAGE;
 use fata_platform_x86::{self as x86, Host, Region, Rights, Setup};
 
-use crate::{hypercall, machine::machine};
+use crate::{hypercall, machine::machine, ring::Place};
 
 /// Memory left to the stack while tables are made.
 const STACK: usize = 32 << 10;
@@ -33,13 +33,14 @@ unsafe extern "C" {
 /// # Safety
 ///
 /// 1. `info` is what a tender wrote, for an image that is laid out by the linker script: behind its
-///    end there is zeroed memory up to `mem_size`, of which only the stack is in use.
+///    end there is zeroed memory up to `mem_size`, of which only the stack is in use, and memory for
+///    `rings`.
 /// 2. Called once, before anything else but the first instruction.
 ///
 /// # Errors
 ///
 /// [`Error::Unspecified`] if there is too little memory.
-pub(crate) unsafe fn init(info: &BootInfo) -> Result<usize, Error> {
+pub(crate) unsafe fn init(info: &BootInfo, rings: Option<Place>) -> Result<usize, Error> {
     let text = image_start();
     let rodata = page_after((&raw const _etext).addr());
     let data = page_after((&raw const _erodata).addr());
@@ -56,6 +57,7 @@ pub(crate) unsafe fn init(info: &BootInfo) -> Result<usize, Error> {
         region(text, rodata, Rights::Execute),
         region(rodata, data, Rights::Read),
         region(data, end, Rights::Write),
+        rings.map_or(region(0, 0, Rights::Write), Place::region),
     ];
     let setup = Setup {
         host: Host {

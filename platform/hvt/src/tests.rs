@@ -67,7 +67,7 @@ fn start() -> (&'static Machine, usize) {
     };
     let machine = Box::leak(Box::new(Machine::new()));
     // SAFETY: everything is as a tender would have written it, and the machine is new.
-    unsafe { machine.init(&info, &Offer::NOTHING, memory) };
+    unsafe { machine.init(&info, &Offer::NOTHING, memory, None) };
     (machine, memory)
 }
 

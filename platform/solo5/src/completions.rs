@@ -15,6 +15,8 @@ pub struct Completions {
     queues: Cell<Option<&'static [Queue]>>,
     /// Devices with something in their queue.
     finished: Cell<u64>,
+    /// Requests in flight.
+    in_flight: Cell<usize>,
 }
 
 impl Completions {
@@ -23,6 +25,7 @@ impl Completions {
         Self {
             queues: Cell::new(None),
             finished: Cell::new(0),
+            in_flight: Cell::new(0),
         }
     }
 
@@ -43,7 +46,14 @@ impl Completions {
     ///
     /// [`Error::Again`] where there are too many, [`Error::Invalid`] where there is no queue.
     pub fn begin(&self, handle: Handle, tag: u64) -> Result<usize, Error> {
-        self.queue(handle)?.begin(tag).ok_or(Error::Again)
+        let number = self.queue(handle)?.begin(tag).ok_or(Error::Again)?;
+        self.in_flight.set(self.in_flight.get() + 1);
+        Ok(number)
+    }
+
+    /// Requests in flight, of all devices.
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.get()
     }
 
     /// Ends a request of the device `handle`, if one of this number is in flight.
@@ -52,13 +62,15 @@ impl Completions {
             && queue.end(number, result.is_err())
         {
             self.finished.set(self.finished.get() | 1 << handle.index());
+            self.in_flight.set(self.in_flight.get() - 1);
         }
     }
 
-    /// Forgets a request that was begun, and not started then.
+    /// Forgets a request that was begun, and then not started.
     pub fn cancel(&self, handle: Handle, number: usize) {
         if let Ok(queue) = self.queue(handle) {
             queue.forget(number);
+            self.in_flight.set(self.in_flight.get() - 1);
         }
     }
 

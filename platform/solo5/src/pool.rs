@@ -18,7 +18,7 @@ use fata_abi::{Frame, Offload, frame::Release, net::vnet, offer::LARGE_BUFFER};
 pub const BUFFERS: usize = u64::BITS as usize;
 /// Small buffers that only sending may take: a program that keeps every frame that it receives can
 /// still answer.
-const RESERVED: u32 = 16;
+const RESERVED: usize = 16;
 /// Bytes beyond the MTU that a buffer has at least: the header before a frame, the Ethernet header, a
 /// VLAN tag, and one that no frame reaches, by which a frame that was cut short is told.
 const OVERHEAD: usize = vnet::HEADER + 14 + 4 + 1;
@@ -96,12 +96,18 @@ impl Pool {
         self.large.get() != 0
     }
 
+    /// Buffers of a size that nobody holds.
+    pub fn free(&self, large: bool) -> usize {
+        let set = if large { &self.free_large } else { &self.free };
+        set.get().count_ones() as usize
+    }
+
     /// Whether there is a buffer to receive into: a large one, or a small one.
     pub fn can_receive(&self, large: bool) -> bool {
         if large {
-            self.free_large.get() != 0
+            self.free(true) != 0
         } else {
-            self.free.get().count_ones() > RESERVED
+            self.free(false) > RESERVED
         }
     }
 

@@ -59,9 +59,9 @@ fn buffers_are_apart_and_come_back() {
 fn receiving_leaves_buffers_to_answer_with() {
     let pool = pool(1500);
     let received: Vec<Frame> = core::iter::from_fn(|| pool.take_to_receive(false)).collect();
-    assert_eq!(received.len(), BUFFERS - RESERVED as usize);
+    assert_eq!(received.len(), BUFFERS - RESERVED);
     let answers: Vec<Frame> = core::iter::from_fn(|| pool.take(false)).collect();
-    assert_eq!(answers.len(), RESERVED as usize);
+    assert_eq!(answers.len(), RESERVED);
     drop(received);
     assert!(pool.take_to_receive(false).is_some());
 }
