@@ -9,7 +9,7 @@
 //!
 //! Read first: [`fata_abi::platform`], the contract that is implemented here, and [`fata_abi::hvt`],
 //! the ABI below; what spt does the same way is in [`fata_platform_solo5`]. Modules: [`entry`] (first
-//! instruction, notes), [`memory`], [`machine`] (all state), [`net`], [`block`], [`ring`],
+//! instruction, notes), [`memory`], [`mod@machine`] (all state), [`net`], [`block`], [`ring`],
 //! [`hypercall`].
 
 #![no_std]

@@ -8,7 +8,7 @@
 //!
 //! Read first: [`fata_abi::platform`], the contract that is implemented here, and
 //! [`fata_abi::spt`], the ABI below; what hvt does the same way is in [`fata_platform_solo5`].
-//! Modules: [`entry`] (first instruction, notes), [`machine`] (all state), [`wait`], [`net`],
+//! Modules: [`entry`] (first instruction, notes), [`mod@machine`] (all state), [`wait`], [`net`],
 //! [`block`], [`syscall`] (the only assembly).
 
 #![no_std]
