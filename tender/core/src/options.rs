@@ -15,6 +15,9 @@ use std::{
 use fata_abi::manifest::{DeviceKind, MAX_NAME};
 
 use crate::Error;
+pub use debug::{DEFAULT_GDB_PORT, Debug};
+
+mod debug;
 
 /// Guest memory when `--mem` is not given, as Solo5's tenders have it.
 pub const DEFAULT_MEMORY: u64 = 512 << 20;
@@ -36,11 +39,19 @@ pub const HELP: &str = "\
   --net-mac:NAME=MAC                Ethernet address of network device NAME (default: random)
   --block:NAME=PATH                 attach the file or block device PATH as block device NAME
   --block-sector-size:NAME=BYTES    size of its blocks: a power of two, 512 to 32768 (default: 512)
+  --gdb                             wait for gdb before the first instruction of the guest
+  --gdb-port=PORT                   where on this machine's loopback (default: 1234)
+  --dumpcore=DIR                    write a core file into DIR if the guest fails
+  --trace=FILE                      write to FILE what the guest asked of its host, and when
   --help                            print this help
   --version                         print the version
 ";
 
 /// What a tender is asked to do.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a process has one of these, and takes it apart at once"
+)]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
     /// Print help.
@@ -56,6 +67,8 @@ pub enum Command {
 pub struct Run {
     /// Options of the tender.
     pub options: Options,
+    /// Options for looking into the guest.
+    pub debug: Debug,
     /// The image.
     pub image: PathBuf,
     /// Arguments for the image.
@@ -107,6 +120,7 @@ impl Command {
     pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Self, Error> {
         let mut words = words.into_iter();
         let mut options = Options::default();
+        let mut debug = Debug::default();
         let image = loop {
             let word = words.next().ok_or_else(missing_image)?;
             match word.as_bytes() {
@@ -114,7 +128,7 @@ impl Command {
                 b"--version" | b"-V" => return Ok(Self::Version),
                 b"--" => break words.next().ok_or_else(missing_image)?,
                 [b'-', ..] => {
-                    if !options.take(&word)? {
+                    if !options.take(&word)? && !debug.take(&word)? {
                         return Err(unknown_option(&word));
                     }
                 }
@@ -123,6 +137,7 @@ impl Command {
         };
         Ok(Self::Run(Run {
             options,
+            debug,
             image: image.into(),
             arguments: words.collect(),
         }))
@@ -169,10 +184,9 @@ impl Options {
         let Some(&(_, example)) = EXAMPLES.iter().find(|(known, _)| *known == option) else {
             return Ok(false);
         };
-        let value = value.filter(|value| !value.is_empty()).ok_or_else(|| {
-            Error::new(format!("`{key}` needs a value"))
-                .hint(format!("write it with `=`, as in `{example}`"))
-        })?;
+        let value = value
+            .filter(|value| !value.is_empty())
+            .ok_or_else(|| without_value(&key, example))?;
         let text = || {
             value
                 .to_str()
@@ -268,6 +282,11 @@ fn add<T>(list: &mut Vec<Named<T>>, key: &str, name: &str, value: T) -> Result<(
         value,
     });
     Ok(())
+}
+
+fn without_value(key: &str, example: &str) -> Error {
+    Error::new(format!("`{key}` needs a value"))
+        .hint(format!("write it with `=`, as in `{example}`"))
 }
 
 fn twice(key: &str) -> Error {

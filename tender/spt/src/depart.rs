@@ -171,6 +171,11 @@ unsafe extern "C" {
     safe fn getauxval(kind: usize) -> usize;
 }
 
+/// Where the address of the entry point stands when the filter has closed.
+pub(crate) fn entry_slot() -> u64 {
+    MEMORY_BASE + code().len() as u64 - 8
+}
+
 /// Puts the last steps in place: their code in the first page, their data from `free` on, the first
 /// address that the boot information does not use.
 pub(crate) fn prepare(

@@ -13,6 +13,7 @@
 //! beyond it.
 
 mod boot;
+mod debug;
 mod depart;
 pub mod filter;
 mod memory;
@@ -93,6 +94,9 @@ enum Never {}
 
 fn start(run: &Run) -> Result<Never, Error> {
     sandbox::check_host()?;
+    if run.debug.is_wanted() {
+        debug::split(run)?;
+    }
     let abi = Abi {
         target: Target::Spt,
         version: ABI_VERSION,

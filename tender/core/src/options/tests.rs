@@ -173,7 +173,42 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "power of two",
     ),
     ("--block-sector-size:a=65536 image", "65536", "power of two"),
+    (
+        "--gdb=1234 image",
+        "`--gdb` has no value",
+        "`--gdb-port=1234`",
+    ),
+    ("--gdb --gdb image", "`--gdb` is given twice", "leave"),
+    (
+        "--gdb-port image",
+        "`--gdb-port` needs a value",
+        "`--gdb-port=1234`",
+    ),
+    ("--gdb-port=0 image", "not a port: `0`", "65535"),
+    ("--gdb-port=65536 image", "not a port: `65536`", "65535"),
+    (
+        "--dumpcore image",
+        "`--dumpcore` needs a value",
+        "`--dumpcore=",
+    ),
+    (
+        "--trace=a --trace=b image",
+        "`--trace` is given twice",
+        "leave",
+    ),
 ];
+
+#[test]
+fn how_to_look_into_a_guest() {
+    assert!(!run("--mem=3 image").debug.is_wanted());
+    let debug = run("--gdb --dumpcore=cores --trace=t.txt image --gdb-port=1").debug;
+    assert_eq!(debug.gdb_port(), Some(DEFAULT_GDB_PORT));
+    assert_eq!(debug.core_folder, Some("cores".into()));
+    assert_eq!(debug.trace, Some("t.txt".into()));
+    let port = run("--gdb-port=4321 image").debug;
+    assert!(port.is_wanted());
+    assert_eq!(port.gdb_port(), Some(4321));
+}
 
 #[test]
 fn mistakes_name_the_thing_and_the_next_step() {

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: ISC
+//! The registers of an x86-64 processor, and the orders in which Linux has them.
+
+/// Bytes of `FXSAVE`'s memory: x87 and SSE registers (Intel SDM volume 1, 10.5.1).
+pub const FX_SIZE: usize = 512;
+
+/// The registers that a debugger shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Registers {
+    /// rax, rbx, rcx, rdx, rsi, rdi, rbp, rsp, r8 to r15: gdb's order.
+    pub general: [u64; 16],
+    /// Instruction pointer.
+    pub rip: u64,
+    /// Flags.
+    pub rflags: u64,
+    /// cs, ss, ds, es, fs, gs: gdb's order.
+    pub segments: [u16; 6],
+    /// Where segment fs begins.
+    pub fs_base: u64,
+    /// Where segment gs begins.
+    pub gs_base: u64,
+    /// x87 and SSE registers as `FXSAVE` stores them.
+    pub fx: [u8; FX_SIZE],
+}
+
+impl Default for Registers {
+    fn default() -> Self {
+        Self {
+            general: [0; 16],
+            rip: 0,
+            rflags: 0,
+            segments: [0; 6],
+            fs_base: 0,
+            gs_base: 0,
+            fx: [0; FX_SIZE],
+        }
+    }
+}
+
+/// Words of Linux's `struct user_regs_struct`.
+pub const USER_WORDS: usize = 27;
+const ORIG_RAX: usize = 15;
+const RIP: usize = 16;
+const FLAGS: usize = 18;
+const FS_BASE: usize = 21;
+const GS_BASE: usize = 22;
+/// Where each of [`Registers::general`] stands among them.
+const GENERAL: [usize; 16] = [10, 5, 11, 12, 13, 14, 4, 19, 9, 8, 7, 6, 3, 2, 1, 0];
+/// The same for [`Registers::segments`].
+const SEGMENTS: [usize; 6] = [17, 20, 23, 24, 25, 26];
+
+impl Registers {
+    /// Which word of Linux's is the instruction pointer.
+    pub const USER_RIP: usize = RIP;
+    /// Which word of Linux's is the number of the system call, within one.
+    pub const USER_CALL: usize = ORIG_RAX;
+
+    /// From what ptrace gets, and `FXSAVE`'s memory.
+    pub fn from_user(words: &[u64; USER_WORDS], fx: [u8; FX_SIZE]) -> Self {
+        Self {
+            general: GENERAL.map(|at| words[at]),
+            rip: words[RIP],
+            rflags: words[FLAGS],
+            segments: SEGMENTS.map(|at| words[at] as u16),
+            fs_base: words[FS_BASE],
+            gs_base: words[GS_BASE],
+            fx,
+        }
+    }
+
+    /// As ptrace and core files have them; not within a system call.
+    pub fn to_user(&self) -> [u64; USER_WORDS] {
+        let mut words = [0; USER_WORDS];
+        for (at, value) in GENERAL.into_iter().zip(self.general) {
+            words[at] = value;
+        }
+        for (at, value) in SEGMENTS.into_iter().zip(self.segments) {
+            words[at] = value.into();
+        }
+        words[ORIG_RAX] = u64::MAX;
+        words[RIP] = self.rip;
+        words[FLAGS] = self.rflags;
+        words[FS_BASE] = self.fs_base;
+        words[GS_BASE] = self.gs_base;
+        words
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_and_back() {
+        let mut words: [u64; USER_WORDS] = std::array::from_fn(|at| at as u64 + 1);
+        words[ORIG_RAX] = u64::MAX;
+        let registers = Registers::from_user(&words, [7; FX_SIZE]);
+        assert_eq!(registers.to_user(), words);
+        assert_eq!(registers.general[7], 20, "rsp is word 19");
+        assert_eq!(registers.general[15], 1, "r15 is the first");
+    }
+}
