@@ -83,8 +83,11 @@ impl Process {
         trace: Option<Trace>,
         image: &Path,
     ) -> io::Result<Self> {
+        let tracee = Tracee::seize(child)?;
+        // Before it is told to begin, so that nothing that it does then is missed.
+        tracee.interrupt()?;
         Ok(Self {
-            tracee: Tracee::seize(child)?,
+            tracee,
             memory: open_proc(child, "mem", true)?,
             maps: open_proc(child, "maps", false)?,
             image: image.to_owned(),
@@ -111,7 +114,6 @@ impl Process {
 
     /// Lets the tender in it do its part, until its filter has closed; or returns its end.
     pub(super) fn reach_departure(&mut self) -> io::Result<Option<Stop>> {
-        self.tracee.interrupt()?;
         let mut signal = 0;
         let mut closing = false;
         loop {
