@@ -61,20 +61,19 @@ impl Kvm {
 
 impl Hypervisor for Kvm {
     fn map(&mut self, memory: &'static Memory) -> Result<(), Error> {
-        for (slot, region) in (0..).zip(memory.regions()) {
-            let region = kvm_userspace_memory_region {
-                slot,
-                flags: 0,
-                guest_phys_addr: region.guest,
-                memory_size: region.len,
-                userspace_addr: region.host,
-            };
-            // SAFETY: 1. The range is memory that `Memory` mapped for the guest and nothing else,
-            // and never unmaps. 2. Regions of one `Memory` are disjoint.
-            unsafe { self.vm.set_user_memory_region(region) }
-                .map_err(cannot("give the guest its memory"))?;
-        }
-        Ok(())
+        // A second slot would take milliseconds, in which the kernel waits for all readers of the
+        // first: so there is one for all, holes too. The host has nothing in those.
+        let whole = memory.whole();
+        let slot = kvm_userspace_memory_region {
+            slot: 0,
+            flags: 0,
+            guest_phys_addr: whole.guest,
+            memory_size: whole.len,
+            userspace_addr: whole.host,
+        };
+        // SAFETY: the range is memory that `Memory` mapped for the guest, or reserved for nobody, and
+        // never unmaps.
+        unsafe { self.vm.set_user_memory_region(slot) }.map_err(cannot("give the guest its memory"))
     }
 
     fn tsc_frequency(&self) -> Result<u64, Error> {

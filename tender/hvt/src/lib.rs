@@ -22,7 +22,7 @@ pub mod memory;
 pub mod probe;
 pub mod ring;
 
-use std::{ffi::OsString, io::Write, num::NonZeroU64, process::ExitCode};
+use std::{ffi::OsString, io::Write, mem::ManuallyDrop, num::NonZeroU64, process::ExitCode};
 
 use fata_abi::{
     hvt::{ABI_VERSION, BOOT_INFO},
@@ -110,8 +110,9 @@ fn start(run: &Run) -> Result<u8, Error> {
     let attached = attach::attach(&mut image.manifest, &run.options, wants)?;
 
     let mut memory = Memory::new(&layout.ranges())?;
-    let mut kvm = Kvm::open()?;
-    memory.prefer_huge_pages(image.end, layout.end);
+    // What it holds is given back by the kernel, and part of it closed before that.
+    let mut kvm = ManuallyDrop::new(Kvm::open()?);
+    memory.choose_page_sizes(image.end, layout.end);
     memory
         .load(&source, &image)
         .map_err(|error| error.about(&run.image))?;
@@ -146,11 +147,11 @@ fn start(run: &Run) -> Result<u8, Error> {
     let mut host = Host {
         memory,
         devices,
-        rings: Rings::start(&mut kvm, memory, devices, &layout)?.filter(|_| layout.offer),
+        rings: Rings::start(&mut *kvm, memory, devices, &layout)?.filter(|_| layout.offer),
         console: Console::new(std::os::fd::AsFd::as_fd(&stdout)),
     };
     settle();
-    run_guest(&mut kvm, &mut host)
+    run_guest(&mut *kvm, &mut host)
 }
 
 /// What this process changes about itself before the guest begins.

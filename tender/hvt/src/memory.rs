@@ -34,12 +34,13 @@ use vm_memory::{
 /// Bytes that one entry of a page table's second level maps.
 pub const HUGE_PAGE: u64 = 2 << 20;
 /// From so much memory on, most of it is worth huge pages.
-const LARGE: u64 = 64 << 20;
+const LARGE: u64 = 16 << 20;
 
 /// The memory of a guest: one or more ranges of its addresses, zero at first.
 #[derive(Debug)]
 pub struct Memory {
     map: GuestMemoryMmap,
+    whole: Region,
     /// What the guest may not have written to: below the image, and segments without that right.
     read_only: Vec<Range<u64>>,
 }
@@ -108,25 +109,35 @@ pub struct Region {
 }
 
 impl Memory {
-    /// Maps memory for these addresses of the guest: whole pages, ascending, disjoint.
+    /// Maps memory for these addresses of the guest: whole pages, ascending, disjoint. Between them
+    /// nothing can be reached.
     ///
     /// # Errors
     ///
     /// The host has no such amount.
     pub fn new(ranges: &[Range<u64>]) -> Result<Self, Error> {
-        let regions = ranges
-            .iter()
-            .map(map)
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| {
-                let bytes: u64 = ranges.iter().map(|range| range.end - range.start).sum();
-                let megabytes = bytes.div_ceil(1 << 20);
-                Error::new(format!("cannot map {megabytes} MB for the guest: {error}"))
-                    .hint("give less with `--mem`")
-            })?;
+        let cannot = |error| {
+            let bytes: u64 = ranges.iter().map(|range| range.end - range.start).sum();
+            let megabytes = bytes.div_ceil(1 << 20);
+            Error::new(format!("cannot map {megabytes} MB for the guest: {error}"))
+                .hint("give less with `--mem`")
+        };
+        let start = ranges.first().map_or(0, |range| range.start);
+        let end = ranges.last().map_or(0, |range| range.end);
+        let whole = reserve(start, end - start).map_err(cannot)?;
+        let regions = ranges.iter().map(|range| whole.map(range));
+        let regions = regions.collect::<Result<Vec<_>, _>>().map_err(cannot)?;
         let map = GuestMemoryMmap::from_regions(regions).expect("ascending and disjoint");
-        let read_only = Vec::new();
-        Ok(Self { map, read_only })
+        Ok(Self {
+            map,
+            whole,
+            read_only: Vec::new(),
+        })
+    }
+
+    /// From its first address to its last, with what lies between its ranges.
+    pub fn whole(&self) -> Region {
+        self.whole
     }
 
     /// Its ranges, in ascending order.
@@ -283,50 +294,61 @@ impl Memory {
         Ok(())
     }
 
-    /// Asks for huge pages between the image and the stack, if there is so much that the time which
-    /// they save exceeds what it takes to clear one.
-    pub fn prefer_huge_pages(&self, image_end: u64, end: u64) {
+    /// Has the host use huge pages between the image and the stack, if there is so much that the time
+    /// which they save exceeds what it takes to clear one, and small ones elsewhere: a short run
+    /// touches little more than the image and the top of the stack, which begins at `end`.
+    pub fn choose_page_sizes(&self, image_end: u64, end: u64) {
+        self.advise(self.whole.guest, self.whole.len, Advice::LinuxNoHugepage);
         let start = image_end.next_multiple_of(HUGE_PAGE);
-        // The stack begins at the end: a short run touches little more than that and the image.
         let end = (end / HUGE_PAGE).saturating_sub(1) * HUGE_PAGE;
-        let Some(len) = end.checked_sub(start).filter(|&len| len >= LARGE) else {
-            return;
-        };
-        let Ok(buffer) = self.readable(start, len) else {
-            return;
-        };
-        let start = buffer.bytes.ptr_guard_mut().as_ptr();
-        // A kernel without huge pages refuses, and nothing is lost.
-        // SAFETY: the range is the guest's memory, whose content this advice does not change.
-        let _ = unsafe { rustix::mm::madvise(start.cast(), len as usize, Advice::LinuxHugepage) };
+        if let Some(len) = end.checked_sub(start).filter(|&len| len >= LARGE) {
+            self.advise(start, len, Advice::LinuxHugepage);
+        }
+    }
+
+    /// Gives advice about a part of what was reserved. A kernel that does not know it refuses, and
+    /// nothing is lost.
+    fn advise(&self, guest: u64, len: u64, advice: Advice) {
+        let host = self.whole.host + (guest - self.whole.guest);
+        let start = ptr::with_exposed_provenance_mut(host as usize);
+        // SAFETY: the range is part of what was reserved, and the advice is one about page sizes,
+        // which leaves the content as it is.
+        let _ = unsafe { rustix::mm::madvise(start, len as usize, advice) };
     }
 }
 
-/// Maps memory for a range of guest addresses: zero, readable and writable. Host and guest address
-/// are the same distance from a huge page, without which KVM cannot map one.
-fn map(range: &Range<u64>) -> Result<GuestRegionMmap, Errno> {
-    let len = (range.end - range.start) as usize;
-    let align = HUGE_PAGE as usize;
-    let room = len.checked_add(align).ok_or(Errno::NOMEM)?;
-    let flags = MapFlags::PRIVATE;
+/// Reserves addresses of this process for guest memory, at the same distance from a huge page as the
+/// guest's, without which KVM cannot map one.
+fn reserve(guest: u64, len: u64) -> Result<Region, Errno> {
+    let room = usize::try_from(len + HUGE_PAGE).map_err(|_| Errno::NOMEM)?;
+    let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
     // SAFETY: the kernel chooses addresses that nothing has.
     let room =
         unsafe { rustix::mm::mmap_anonymous(ptr::null_mut(), room, ProtFlags::empty(), flags) }?;
-    let skip = (range.start as usize).wrapping_sub(room.addr()) % align;
-    let start = room.wrapping_byte_add(skip);
-    let protection = ProtFlags::READ | ProtFlags::WRITE;
-    // SAFETY: `skip` is less than the `align` bytes more that were just mapped, so this replaces
-    // nothing else.
-    let start =
-        unsafe { rustix::mm::mmap_anonymous(start, len, protection, flags | MapFlags::FIXED) }?;
-    let (protection, flags) = (
-        (libc::PROT_READ | libc::PROT_WRITE),
-        (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS),
-    );
-    // SAFETY: it was mapped above with this length, and is never unmapped.
-    let region = unsafe { MmapRegion::build_raw(start.cast(), len, protection, flags) };
-    let region = region.map_err(|_| Errno::INVAL)?;
-    GuestRegionMmap::new(region, GuestAddress(range.start)).ok_or(Errno::OVERFLOW)
+    let room = room.expose_provenance() as u64;
+    let host = room + guest.wrapping_sub(room) % HUGE_PAGE;
+    Ok(Region { guest, host, len })
+}
+
+impl Region {
+    /// Maps memory in a part of what was reserved: zero, readable and writable.
+    fn map(&self, range: &Range<u64>) -> Result<GuestRegionMmap, Errno> {
+        let len = (range.end - range.start) as usize;
+        let start = self.host + (range.start - self.guest);
+        let start = ptr::with_exposed_provenance_mut(start as usize);
+        let protection = ProtFlags::READ | ProtFlags::WRITE;
+        let flags = MapFlags::PRIVATE | MapFlags::FIXED;
+        // SAFETY: `reserve` has set these addresses aside for this, so it replaces nothing else.
+        let start = unsafe { rustix::mm::mmap_anonymous(start, len, protection, flags) }?;
+        let (protection, flags) = (
+            (libc::PROT_READ | libc::PROT_WRITE),
+            (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS),
+        );
+        // SAFETY: it was mapped above with this length, and is never unmapped.
+        let region = unsafe { MmapRegion::build_raw(start.cast(), len, protection, flags) };
+        let region = region.map_err(|_| Errno::INVAL)?;
+        GuestRegionMmap::new(region, GuestAddress(range.start)).ok_or(Errno::OVERFLOW)
+    }
 }
 
 impl Buffer<'_> {
