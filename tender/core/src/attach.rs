@@ -53,6 +53,22 @@ pub struct Wants {
     pub large_udp: bool,
 }
 
+impl Attached {
+    /// What the manifest says of it.
+    pub fn attachment(&self) -> Attachment {
+        Attachment {
+            fd: self.descriptor.as_raw_fd(),
+            properties: self.properties,
+        }
+    }
+}
+
+/// Whether [`attach`] starts a process, which ends by itself when the guest does.
+pub fn has_child(options: &Options) -> bool {
+    let user = |net: &Named<_>| matches!(net.value, NetSource::User(_));
+    options.nets.iter().any(user)
+}
+
 /// Connects every device of `manifest`, in the order of the manifest, for a guest that can make use
 /// of what `wants` says.
 ///
@@ -71,11 +87,7 @@ pub fn attach<B: AsRef<[u8]> + AsMut<[u8]>>(
     let mut attached = connect(manifest, options, wants)?;
     attached.sort_by_key(|device| device.index);
     for device in &attached {
-        let attachment = Attachment {
-            fd: device.descriptor.as_raw_fd(),
-            properties: device.properties,
-        };
-        manifest.attach(device.index, attachment);
+        manifest.attach(device.index, device.attachment());
     }
     Ok(attached)
 }

@@ -69,18 +69,28 @@ fn open_standard_descriptors() -> Result<(), Errno> {
     Ok(())
 }
 
-/// Gives up everything but the descriptors `kept`; all others are closed, and whoever owns one may
-/// neither use nor drop it afterwards. `has_child`: there is a process of a user-mode network, which
-/// nobody will wait for.
+/// What [`enter`] leaves to the process.
+#[derive(Clone, Debug)]
+pub struct Kept {
+    /// Descriptors. All others are closed, and whoever owns one may neither use nor drop it after.
+    pub descriptors: Vec<RawFd>,
+    /// How many descriptors one `poll` may name. The kernel has one limit for that and for the
+    /// numbers of new ones: with zero there will be none.
+    pub polled: u64,
+    /// There is a process of a user-mode network, for which nobody will wait.
+    pub has_child: bool,
+}
+
+/// Gives up everything but what is `kept`.
 ///
 /// # Errors
 ///
 /// The kernel refuses a step; nothing is said of how many were made.
-pub fn enter(kept: Vec<RawFd>, has_child: bool) -> Result<(), Error> {
+pub fn enter(kept: Kept) -> Result<(), Error> {
     let cannot = |what: &'static str| {
         move |error: Errno| Error::new(format!("cannot set up the sandbox: {what}: {error}"))
     };
-    reset_signals(has_child).map_err(cannot("signals"))?;
+    reset_signals(kept.has_child).map_err(cannot("signals"))?;
     // Not for debuggers of the same user, nor for a core dump handler.
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
         .map_err(cannot("dumps"))?;
@@ -88,14 +98,14 @@ pub fn enter(kept: Vec<RawFd>, has_child: bool) -> Result<(), Error> {
     restrict_files().map_err(cannot("landlock"))?;
     drop_capabilities().map_err(cannot("capabilities"))?;
     // Neither a core file, which would hold the guest's secrets, nor a new descriptor, ever.
-    for resource in [Resource::Core, Resource::Nofile] {
-        let none = Rlimit {
-            current: Some(0),
-            maximum: Some(0),
+    for (resource, most) in [(Resource::Core, 0), (Resource::Nofile, kept.polled)] {
+        let limit = Rlimit {
+            current: Some(most),
+            maximum: Some(most),
         };
-        rustix::process::setrlimit(resource, none).map_err(cannot("limits"))?;
+        rustix::process::setrlimit(resource, limit).map_err(cannot("limits"))?;
     }
-    close_others(kept).map_err(cannot("descriptors"))
+    close_others(kept.descriptors).map_err(cannot("descriptors"))
 }
 
 /// Undoes what Rust's runtime did to signals: handlers of faults, whose code may be about to be

@@ -50,6 +50,9 @@ pub trait Hypervisor {
     /// The descriptors that [`run`](Self::run) and what follows it here need.
     fn descriptors(&self) -> Vec<RawFd>;
 
+    /// What [`run`](Self::run) and [`registers`](Self::registers) ask of them: numbers of `ioctl`s.
+    fn requests(&self) -> &'static [u64];
+
     /// Runs the guest until it wants something, or cannot go on.
     fn run(&mut self) -> Exit;
 

@@ -18,6 +18,9 @@ use crate::{
     memory::Memory,
 };
 
+const KVM_RUN: u64 = 0xae80;
+const KVM_GET_REGS: u64 = 0x8090_ae81;
+const KVM_GET_SREGS: u64 = 0x8138_ae83;
 /// Breakpoint, among the exceptions.
 const BREAKPOINT: u32 = 3;
 
@@ -112,6 +115,10 @@ impl Hypervisor for Kvm {
 
     fn descriptors(&self) -> Vec<RawFd> {
         vec![self.vcpu.as_raw_fd()]
+    }
+
+    fn requests(&self) -> &'static [u64] {
+        &[KVM_RUN, KVM_GET_REGS, KVM_GET_SREGS]
     }
 
     fn run(&mut self) -> Exit {

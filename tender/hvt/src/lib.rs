@@ -8,13 +8,14 @@
 //! In order of running: [`boot`] (what lies where, and what the guest is told), [`memory`] (the one
 //! way to what is the guest's), [`cpu`] (the state at the start), [`probe`] (is this a CPU at all),
 //! [`hypervisor`] and its one implementation [`kvm`], [`hypercall`] with [`devices`] and
-//! [`console`], [`ring`]. The ABI is Solo5's hvt, version 2, so images of MirageOS run too;
+//! [`console`], [`ring`]; from [`filter`] on there is little that the process can do besides. The ABI is Solo5's hvt, version 2, so images of MirageOS run too;
 //! [`fata_abi::offer::Offer`] is what goes beyond it.
 
 pub mod boot;
 pub mod console;
 pub mod cpu;
 pub mod devices;
+pub mod filter;
 pub mod hypercall;
 pub mod hypervisor;
 pub mod kvm;
@@ -22,17 +23,18 @@ pub mod memory;
 pub mod probe;
 pub mod ring;
 
-use std::{ffi::OsString, io::Write, mem::ManuallyDrop, num::NonZeroU64, process::ExitCode};
+use std::{ffi::OsString, fmt::Display, io::Write, num::NonZeroU64, process::ExitCode};
 
 use fata_abi::{
     hvt::{ABI_VERSION, BOOT_INFO},
     note::Target,
 };
 use fata_tender::{
-    Error, attach,
+    Error,
+    attach::{self, Attached},
     elf::{self, Abi},
     options::{Command, DEFAULT_MEMORY, HELP, Run},
-    sandbox,
+    sandbox, system,
 };
 
 use crate::{
@@ -40,10 +42,12 @@ use crate::{
     console::Console,
     cpu::Start,
     devices::Devices,
+    filter::Thread,
     hypercall::{Host, Outcome},
     hypervisor::{Exit, Hypervisor},
     kvm::Kvm,
     memory::Memory,
+    probe::NoCpu,
     ring::Rings,
 };
 
@@ -65,10 +69,9 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> u8 {
         Ok(Command::Run(run)) => start(&run),
         Err(error) => Err(error),
     };
-    result.unwrap_or_else(|error| {
-        eprintln!("fata-hvt: {error}");
-        FAILURE
-    })
+    let Err(error) = result;
+    eprintln!("fata-hvt: {error}");
+    FAILURE
 }
 
 const USAGE: &str = "\
@@ -92,8 +95,11 @@ fn print(text: &str) -> u8 {
     }
 }
 
-/// Starts a guest, runs it to its end, and returns the exit status.
-fn start(run: &Run) -> Result<u8, Error> {
+/// What only an uninhabited type can say: no return without an error.
+enum Never {}
+
+/// Starts a guest and runs it to its end, which is that of the process.
+fn start(run: &Run) -> Result<Never, Error> {
     sandbox::check_host()?;
     let abi = Abi {
         target: Target::Hvt,
@@ -110,8 +116,7 @@ fn start(run: &Run) -> Result<u8, Error> {
     let attached = attach::attach(&mut image.manifest, &run.options, wants)?;
 
     let mut memory = Memory::new(&layout.ranges())?;
-    // What it holds is given back by the kernel, and part of it closed before that.
-    let mut kvm = ManuallyDrop::new(Kvm::open()?);
+    let mut kvm = Kvm::open()?;
     memory.choose_page_sizes(image.end, layout.end);
     memory
         .load(&source, &image)
@@ -142,16 +147,45 @@ fn start(run: &Run) -> Result<u8, Error> {
         stack: layout.end - 8,
         argument: BOOT_INFO,
     })?;
+    become_guest(
+        kvm,
+        memory,
+        attached,
+        &layout,
+        attach::has_child(&run.options),
+    )
+}
+
+/// Gives up what the guest does not need, and runs it.
+fn become_guest(
+    mut hypervisor: impl Hypervisor,
+    memory: &'static Memory,
+    attached: Vec<Attached>,
+    layout: &Layout,
+    has_child: bool,
+) -> Result<Never, Error> {
+    let attachments: Vec<_> = attached.iter().map(Attached::attachment).collect();
     let devices: &'static Devices = Box::leak(Box::new(Devices::new(attached)));
-    let stdout = std::io::stdout();
+    let (rings, threads) = Rings::new(&mut hypervisor, memory, devices, layout)?;
+    // The descriptor of the virtual machine is needed no more: the virtual CPU keeps it alive.
+    let mut kept = hypervisor.descriptors();
+    kept.extend(attachments.iter().map(|device| device.fd));
+    kept.extend(threads.descriptors());
+    filter::enter(kept, has_child)?;
+    settle();
+    threads.start(&attachments)?;
+    let thread = Thread::Cpu {
+        descriptors: &hypervisor.descriptors(),
+        requests: hypervisor.requests(),
+    };
+    filter::close(thread, &attachments)?;
     let mut host = Host {
         memory,
         devices,
-        rings: Rings::start(&mut *kvm, memory, devices, &layout)?.filter(|_| layout.offer),
-        console: Console::new(std::os::fd::AsFd::as_fd(&stdout)),
+        rings: rings.filter(|_| layout.offer),
+        console: Console::new(rustix::stdio::stdout()),
     };
-    settle();
-    run_guest(&mut *kvm, &mut host)
+    system::exit(run_guest(&mut hypervisor, &mut host))
 }
 
 /// What this process changes about itself before the guest begins.
@@ -163,27 +197,32 @@ fn settle() {
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
 }
 
-/// Runs the guest until it ends, and returns the exit status.
-fn run_guest(hypervisor: &mut impl Hypervisor, host: &mut Host<'_>) -> Result<u8, Error> {
+/// Runs the guest until it ends, and returns the exit status. Nothing here asks for memory, which the
+/// filter does not allow.
+fn run_guest(hypervisor: &mut impl Hypervisor, host: &mut Host<'_>) -> u8 {
     loop {
-        let why = match hypervisor.run() {
+        match hypervisor.run() {
             Exit::Out { port, value } => match host.call(port, value) {
-                Ok(Outcome::Continue) => continue,
+                Ok(Outcome::Continue) => {}
                 // As `exit` has it: the low byte.
-                Ok(Outcome::Halted { status, .. }) => return Ok(status as u8),
-                Err(fault) => fault.to_string(),
+                Ok(Outcome::Halted { status, .. }) => return status as u8,
+                Err(fault) => return stopped(hypervisor, &fault),
             },
-            Exit::Interrupted | Exit::Debug { .. } => continue,
-            Exit::Failed(failure) => {
-                let rip = hypervisor.registers()?.rip;
-                if probe::contains(rip) {
-                    return Err(probe::failed(failure));
-                }
-                failure.to_string()
+            Exit::Interrupted | Exit::Debug { .. } => {}
+            Exit::Failed(failure)
+                if hypervisor.registers().is_ok_and(|r| probe::contains(r.rip)) =>
+            {
+                eprintln!("fata-hvt: {}", NoCpu(failure));
+                return FAILURE;
             }
-        };
-        let rip = hypervisor.registers()?.rip;
-        eprintln!("fata-hvt: the guest was stopped at {rip:#x}: {why}");
-        return Ok(STOPPED);
+            Exit::Failed(failure) => return stopped(hypervisor, &failure),
+        }
     }
+}
+
+/// Says that a guest had to be stopped, where and why.
+fn stopped(hypervisor: &impl Hypervisor, why: &dyn Display) -> u8 {
+    let rip = hypervisor.registers().map_or(0, |registers| registers.rip);
+    eprintln!("fata-hvt: the guest was stopped at {rip:#x}: {why}");
+    STOPPED
 }

@@ -6,9 +6,7 @@
 //! know why. These instructions end there instead, at an address that tells. Where they work they
 //! take no exit: they jump to the image.
 
-use std::{arch::global_asm, slice};
-
-use fata_tender::Error;
+use std::{arch::global_asm, fmt, slice};
 
 use crate::{cpu::PROBE, hypervisor::Failure, kvm, memory::Memory};
 
@@ -56,10 +54,17 @@ pub fn contains(rip: u64) -> bool {
     rip / 4096 == PROBE / 4096
 }
 
-/// What is to be said if one of these instructions ended the guest.
-pub fn failed(failure: Failure) -> Error {
-    Error::new(format!(
-        "`/dev/kvm` of this machine is no virtual CPU but a slow emulation of one: {failure}"
-    ))
-    .hint(kvm::without())
+/// One of these instructions ended the guest.
+#[derive(Clone, Copy, Debug)]
+pub struct NoCpu(pub Failure);
+
+impl fmt::Display for NoCpu {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (failure, hint) = (self.0, kvm::without());
+        write!(
+            f,
+            "`/dev/kvm` of this machine is no virtual CPU but a slow emulation of one: {failure}\n\
+             hint: {hint}"
+        )
+    }
 }

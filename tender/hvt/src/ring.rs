@@ -41,7 +41,7 @@ use rustix::{
 };
 
 use crate::memory::BadPointer;
-pub use start::Rings;
+pub use start::{Rings, Threads};
 
 /// Most that is done for a guest, entries as well as frames of one device, before it is told.
 pub const BATCH: u32 = 64;

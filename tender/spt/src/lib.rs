@@ -26,7 +26,7 @@ use std::{
 };
 
 use fata_abi::{
-    manifest::{Manifest, Properties},
+    manifest::Properties,
     note::Target,
     spt::{ABI_VERSION, EPOLL_TIMER},
 };
@@ -34,8 +34,8 @@ use fata_tender::{
     Error,
     attach::{self, Attached},
     elf::{self, Abi, Image},
-    options::{Command, DEFAULT_MEMORY, HELP, NetSource, Run},
-    sandbox::{self, STDOUT},
+    options::{Command, DEFAULT_MEMORY, HELP, Run},
+    sandbox::{self, Kept, STDOUT},
 };
 use rustix::{
     event::epoll::{self, CreateFlags, EventData, EventFlags},
@@ -109,11 +109,6 @@ fn start(run: &Run) -> Result<Never, Error> {
     let end = image.memory_end(size);
     let wants = fata_tender::boot::wants(&image, end);
     let attached = attach::attach(&mut image.manifest, &run.options, wants)?;
-    let has_child = run
-        .options
-        .nets
-        .iter()
-        .any(|net| matches!(net.value, NetSource::User(_)));
 
     let mut memory = GuestMemory::map(end)?;
     memory
@@ -129,7 +124,11 @@ fn start(run: &Run) -> Result<Never, Error> {
     let kept = attached.iter().map(|device| device.descriptor.as_raw_fd());
     let kept = kept.chain([STDOUT, waiting.epoll.as_raw_fd(), waiting.timer.as_raw_fd()]);
     let departure = depart::prepare(&mut memory, &filter, image.entry, free)?;
-    sandbox::enter(kept.collect(), has_child)?;
+    sandbox::enter(Kept {
+        descriptors: kept.collect(),
+        polled: 0,
+        has_child: attach::has_child(&run.options),
+    })?;
     depart::depart(departure)
 }
 
@@ -170,14 +169,10 @@ fn filter_input(
     attached: &[Attached],
     memory_end: u64,
 ) -> filter::Input {
-    let manifest: &Manifest<_> = &image.manifest;
     filter::Input {
         epoll: waiting.epoll.as_raw_fd(),
         timer: waiting.timer.as_raw_fd(),
-        devices: attached
-            .iter()
-            .filter_map(|device| manifest.attachment(device.index))
-            .collect(),
+        devices: attached.iter().map(Attached::attachment).collect(),
         offered: image.offer.is_some(),
         gather: image.offer.is_some_and(|offer| offer.is_whole()),
         memory_end,
