@@ -56,6 +56,10 @@ pub struct BuildFlags {
     #[arg(long)]
     pub debug: bool,
 
+    /// Record variables too, for a debugger; not in the image.
+    #[arg(skip)]
+    pub variables: bool,
+
     /// Features of the package to activate
     #[arg(short = 'F', long, value_name = "FEATURES")]
     pub features: Vec<String>,

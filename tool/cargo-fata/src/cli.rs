@@ -14,6 +14,7 @@ use crate::{
     net, new,
     output::{Level, Output},
     run::{self, role},
+    trace,
 };
 
 const STYLES: Styles = Styles::styled()
@@ -70,6 +71,7 @@ enum Command {
     Configure(configure::Configure),
     Build(build::Build),
     Run(run::Run),
+    Trace(trace::Trace),
     Describe(describe::Describe),
     Net(net::Net),
     Clean(clean::Clean),
@@ -136,6 +138,7 @@ impl Command {
             Self::Configure(configure) => configure.run(output)?,
             Self::Build(build) => build.run(output)?,
             Self::Run(run) => return run.run(output),
+            Self::Trace(trace) => return trace.run(output),
             Self::Describe(describe) => describe.run(output)?,
             Self::Net(net) => net.run(output)?,
             Self::Clean(clean) => clean.run(output)?,

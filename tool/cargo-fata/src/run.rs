@@ -3,7 +3,7 @@
 //!
 //! The tool is its own tender: it starts itself again in another [`role`], and that process becomes
 //! the unikernel. This one only passes the console on, so that it can name the functions of a
-//! backtrace, and ends with the unikernel's status.
+//! backtrace, and ends with the unikernel's status. [`debug`] is what else there is to see of it.
 
 use std::{
     ffi::OsString,
@@ -16,7 +16,7 @@ use std::{
 
 use anyhow::Context;
 use clap::Args;
-use fata_abi::note;
+use fata_abi::{manifest::DeviceKind, note};
 use rustix::process::Signal;
 
 use crate::{
@@ -25,11 +25,13 @@ use crate::{
     devices::{DeviceFlags, Devices},
     failure::failure,
     image::{Elf, lines, linked, platform_name},
-    output::Output,
+    output::{Output, display},
     project::{Project, Selection},
 };
 
 pub mod console;
+pub mod debug;
+pub mod gdb;
 pub mod given;
 pub mod role;
 
@@ -38,13 +40,17 @@ pub mod role;
 #[command(after_help = "Examples:\n  \
     cargo fata run\n  \
     cargo fata run --net service=user,tcp:8080:80 -- --port=80\n  \
-    cargo fata run --image dist/hello.spt")]
+    cargo fata run --image dist/hello.spt\n  \
+    cargo fata run --gdb")]
 pub struct Run {
     #[command(flatten)]
     unikernel: Unikernel,
+
+    #[command(flatten)]
+    debug: debug::DebugFlags,
 }
 
-/// What is run, and what it is given.
+/// What is run, and what it is given; for `run` and `trace`.
 #[derive(Args, Clone, Debug)]
 pub struct Unikernel {
     /// Start this image instead of building one
@@ -72,6 +78,10 @@ pub struct Start {
     pub command: Command,
     /// Its symbols.
     pub linked: Linked,
+    /// Name of its file.
+    pub name: String,
+    /// Its devices, by their place in the manifest.
+    pub devices: Vec<(String, DeviceKind)>,
 }
 
 /// Where the symbols of what runs are; looked for when they are wanted.
@@ -88,39 +98,59 @@ pub enum Linked {
 impl Run {
     /// Builds and runs; the status is the unikernel's.
     pub fn run(self, output: Output) -> anyhow::Result<ExitCode> {
-        self.unikernel.start(output)?.run(std::io::stdout(), output)
+        let debug = self.debug.prepare()?;
+        let mut unikernel = self.unikernel;
+        unikernel.build.variables = debug.looks_at_variables();
+        let start = unikernel.start(&debug.options(), output)?;
+        let linked = start.linked.clone();
+        debug.show_port(&linked, output);
+        let code = match debug.port_of_gdb_here() {
+            Some(port) => gdb::run(start, port, output)?,
+            None => start.run(std::io::stdout(), output)?,
+        };
+        debug.show_core(&linked, output);
+        Ok(code)
     }
 }
 
 impl Unikernel {
-    /// Builds it, if need be, for a tender with its devices.
-    pub fn start(&self, output: Output) -> anyhow::Result<Start> {
+    /// Builds it, if need be, for a tender with its devices and `options`.
+    pub fn start(&self, options: &[OsString], output: Output) -> anyhow::Result<Start> {
         let mut start = match &self.image {
-            Some(image) => self.image(image, output)?,
-            None => self.built(output)?,
+            Some(image) => self.image(image, options, output)?,
+            None => self.built(options, output)?,
         };
         start.command.args(&self.arguments);
         Ok(start)
     }
 
-    fn image(&self, image: &Path, output: Output) -> anyhow::Result<Start> {
+    fn image(&self, image: &Path, options: &[OsString], output: Output) -> anyhow::Result<Start> {
         let mut devices = Devices::default();
         devices.apply(&self.devices);
         let linked = Linked::Of(image.to_owned());
-        sealed(image, self.build.target, linked, devices, output)
+        sealed(image, self.build.target, linked, devices, options, output)
     }
 
-    fn built(&self, output: Output) -> anyhow::Result<Start> {
+    fn built(&self, options: &[OsString], output: Output) -> anyhow::Result<Start> {
         let project = Project::find(&self.selection)?;
         let target = self.build.target.unwrap_or_else(|| project.config.target());
         let mut devices = project.config.devices(&project.folder);
         devices.apply(&self.devices);
+        if target == Target::Unix && !options.is_empty() {
+            return Err(failure(
+                "a plain process is watched by the tools of the host, not by a tender",
+                format!(
+                    "use gdb or strace on `{}`, or choose a target with `-t`",
+                    display(&project.dist().join(format!("{}.unix", project.binary)))
+                ),
+            ));
+        }
         let built = build::build(&project, &self.build, None, output)?;
         let start = match target {
             Target::Unix => plain(&built.file, &devices)?,
             Target::Spt | Target::Hvt => {
                 let linked = Linked::In(built.symbols);
-                sealed(&built.file, None, linked, devices, output)?
+                sealed(&built.file, None, linked, devices, options, output)?
             }
         };
         if let Some(attempt) = &project.config.r#try {
@@ -136,6 +166,7 @@ fn sealed(
     wanted: Option<Target>,
     linked: Linked,
     mut devices: Devices,
+    options: &[OsString],
     output: Output,
 ) -> anyhow::Result<Start> {
     let data = fs::read(image).with_context(|| format!("cannot read `{}`", image.display()))?;
@@ -144,9 +175,16 @@ fn sealed(
     let manifest = elf.manifest()?;
     given::attach_all(&manifest, &mut devices, output)?;
     let mut command = role::tender(target)?;
-    command.args(devices.options());
+    command.args(devices.options()).args(options);
     command.arg("--").arg(image);
-    Ok(Start { command, linked })
+    let devices = manifest.devices();
+    let devices = devices.map(|(_, device)| (device.name.to_owned(), device.kind));
+    Ok(Start {
+        command,
+        linked,
+        name: file_name(image),
+        devices: devices.collect(),
+    })
 }
 
 /// The target that the image's note names, which is `wanted` if one is.
@@ -184,7 +222,14 @@ fn plain(program: &Path, devices: &Devices) -> anyhow::Result<Start> {
     Ok(Start {
         command,
         linked: Linked::Nowhere,
+        name: file_name(program),
+        devices: Vec::new(),
     })
+}
+
+fn file_name(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
 }
 
 impl Start {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: ISC
 //! What a newcomer sees: help, and the wording of every early mistake.
 
-use std::{fs, path::Path};
+use std::{fs, net::TcpListener, path::Path};
 
 use fata_abi::note::{self, Target};
 use snapbox::{
@@ -62,6 +62,8 @@ Commands:
   build        Build the image: one file that holds program, drivers, protocols and configuration
   run          Build the unikernel and start it; networks that are not given become user-mode
                networks
+  trace        Run the unikernel and print what it asked of its host: every call, and what they add
+               up to
   describe     Show what is in an image: devices, boot arguments, platform, size by section and by
                crate
   net          Make and remove the host's side of a unikernel's network; needs root
@@ -125,6 +127,12 @@ Build:
       --locked               Refuse to change `Cargo.lock`
       --offline              Do without the network
 
+Debugging:
+      --gdb[=<WHO>]        Stop before the first instruction and start gdb there; `--gdb=wait`
+                           leaves it to you to connect one
+      --gdb-port <PORT>    Port for gdb [default: a free one; 1234 with `--gdb=wait`]
+      --dumpcore <FOLDER>  Leave a core dump in this folder if the unikernel fails
+
 Output:
   -q, --quiet         Say less: errors and results only
   -v, --verbose       Say more: the commands that are run, and what cargo says
@@ -134,6 +142,7 @@ Examples:
   cargo fata run
   cargo fata run --net service=user,tcp:8080:80 -- --port=80
   cargo fata run --image dist/hello.spt
+  cargo fata run --gdb
 
 "#]]);
 }
@@ -420,6 +429,56 @@ hint: leave `--target` out: an image says itself what it is for
 error: `dns.xen` is an image for xen, which this tool cannot start
 
 hint: it starts images for spt and hvt
+
+"#]],
+    );
+}
+
+#[test]
+fn nothing_to_debug_with() {
+    let here = folder(&[("Cargo.toml", &manifest("dns", FATA)), ("src/main.rs", "")]);
+    let without_gdb = fata(here.path())
+        .env("PATH", "/nowhere")
+        .args(["run", "--gdb"]);
+    without_gdb.assert().code(1).stderr_eq(str![[r#"
+error: gdb is not installed
+
+hint: install it, for example with `apt install gdb`; `--gdb=wait` waits for one elsewhere
+
+"#]]);
+
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
+    refused(
+        &here,
+        1,
+        &["run", "--gdb=wait", "--gdb-port", &port],
+        str![[r#"
+error: cannot wait for gdb on port [..]: Address already in use (os error 98)
+
+hint: another unikernel may be waiting there; `--gdb-port` chooses another port
+
+"#]],
+    );
+    refused(
+        &here,
+        1,
+        &["run", "--dumpcore", "cores"],
+        str![[r#"
+error: no folder `cores` for a core dump
+
+hint: make it first, or name another
+
+"#]],
+    );
+    refused(
+        &here,
+        1,
+        &["run", "-t", "unix", "--gdb=wait", "--gdb-port", "47113"],
+        str![[r#"
+error: a plain process is watched by the tools of the host, not by a tender
+
+hint: use gdb or strace on `dist/dns.unix`, or choose a target with `-t`
 
 "#]],
     );

@@ -70,7 +70,7 @@ pub fn sealed(project: &Project, target: Target, flags: &BuildFlags) -> anyhow::
         .or(project.config.optimize)
         .unwrap_or_default();
     command.args(["--config", level(optimize)]);
-    if flags.debug {
+    if flags.debug || flags.variables {
         command.args(["--config", "profile.release.debug='full'"]);
     }
     // Encoded, so that paths may hold spaces; in flags and not in the target's configuration, so
