@@ -17,14 +17,11 @@ use rustix::io::Errno;
 
 use crate::memory::{Buffer, BufferMut};
 
-/// The devices of a guest.
-#[derive(Debug)]
-pub struct Devices(Vec<(usize, Device)>);
-
-#[derive(Debug)]
-enum Device {
-    Net(Net),
-    Block(Block),
+/// The devices of a guest, each with its handle.
+#[derive(Debug, Default)]
+pub struct Devices {
+    nets: Vec<(usize, Net)>,
+    blocks: Vec<(usize, Block)>,
 }
 
 /// A network device.
@@ -47,63 +44,59 @@ pub struct Block {
 impl Devices {
     /// Takes what was attached.
     pub fn new(attached: Vec<Attached>) -> Self {
-        let device = |attached: Attached| {
-            let descriptor = attached.descriptor;
-            let device = match attached.properties {
+        let mut devices = Self::default();
+        for Attached {
+            index,
+            descriptor,
+            properties,
+            ..
+        } in attached
+        {
+            match properties {
                 Properties::Block {
                     capacity,
                     block_size,
-                } => Device::Block(Block {
-                    descriptor,
-                    capacity,
-                    block_size,
-                }),
-                Properties::Net { .. } => Device::Net(Net {
-                    descriptor,
-                    gone: AtomicBool::new(false),
-                }),
-            };
-            (attached.index, device)
-        };
-        Self(attached.into_iter().map(device).collect())
+                } => {
+                    let block = Block {
+                        descriptor,
+                        capacity,
+                        block_size,
+                    };
+                    devices.blocks.push((index, block));
+                }
+                Properties::Net { .. } => {
+                    let gone = AtomicBool::new(false);
+                    devices.nets.push((index, Net { descriptor, gone }));
+                }
+            }
+        }
+        devices
     }
 
     /// The network device with this handle.
     pub fn net(&self, handle: u64) -> Option<&Net> {
-        match self.device(handle)? {
-            Device::Net(net) => Some(net),
-            Device::Block(_) => None,
-        }
+        find(&self.nets, handle)
     }
 
     /// The block device with this handle.
     pub fn block(&self, handle: u64) -> Option<&Block> {
-        match self.device(handle)? {
-            Device::Block(block) => Some(block),
-            Device::Net(_) => None,
-        }
+        find(&self.blocks, handle)
     }
 
     /// The network devices, each with its handle.
     pub fn nets(&self) -> impl Iterator<Item = (usize, &Net)> {
-        self.0.iter().filter_map(|(handle, device)| match device {
-            Device::Net(net) => Some((*handle, net)),
-            Device::Block(_) => None,
-        })
+        self.nets.iter().map(|(handle, net)| (*handle, net))
     }
 
     /// The block devices, each with its handle.
     pub fn blocks(&self) -> impl Iterator<Item = (usize, &Block)> {
-        self.0.iter().filter_map(|(handle, device)| match device {
-            Device::Block(block) => Some((*handle, block)),
-            Device::Net(_) => None,
-        })
+        self.blocks.iter().map(|(handle, block)| (*handle, block))
     }
+}
 
-    fn device(&self, handle: u64) -> Option<&Device> {
-        let found = self.0.iter().find(|(index, _)| *index as u64 == handle);
-        found.map(|(_, device)| device)
-    }
+fn find<T>(devices: &[(usize, T)], handle: u64) -> Option<&T> {
+    let mut found = devices.iter().filter(|(index, _)| *index as u64 == handle);
+    found.next().map(|(_, device)| device)
 }
 
 impl Net {
@@ -161,20 +154,18 @@ impl Block {
 
     /// Reads all of `into` from `offset` on; [`OK`], or [`UNSPECIFIED`] if the host failed.
     pub fn read(&self, offset: u64, into: BufferMut<'_>) -> i32 {
-        let part = |done| {
-            into.skip(done)
-                .read_at(&self.descriptor, offset + done as u64)
-        };
-        whole(into.len(), part)
+        let disk = &self.descriptor;
+        whole(into.len(), |done| {
+            into.skip(done).read_at(disk, offset + done as u64)
+        })
     }
 
     /// Writes all of `from` at `offset`; [`OK`], or [`UNSPECIFIED`] if the host failed.
     pub fn write(&self, offset: u64, from: Buffer<'_>) -> i32 {
-        let part = |done| {
-            from.skip(done)
-                .write_at(&self.descriptor, offset + done as u64)
-        };
-        whole(from.len(), part)
+        let disk = &self.descriptor;
+        whole(from.len(), |done| {
+            from.skip(done).write_at(disk, offset + done as u64)
+        })
     }
 
     /// Makes what was written durable; [`OK`], or [`UNSPECIFIED`] if the host failed.

@@ -8,6 +8,7 @@
 //! copied first.
 
 use std::{
+    ffi::c_void,
     fmt,
     ops::{Deref, Range},
     os::fd::{AsFd, AsRawFd, BorrowedFd},
@@ -160,12 +161,8 @@ impl Memory {
             Ok(size) => self.map.get_slice(GuestAddress(address), size).ok(),
             Err(_) => None,
         };
-        let read_only = false;
-        bytes.map(|bytes| Buffer { bytes }).ok_or(BadPointer {
-            address,
-            len,
-            read_only,
-        })
+        let bytes = bytes.ok_or(BadPointer::new(address, len, false))?;
+        Ok(Buffer { bytes })
     }
 
     /// The `len` bytes at `address`, to be written. No bytes are anywhere.
@@ -181,11 +178,7 @@ impl Memory {
         };
         match self.read_only.iter().any(meets) {
             false => Ok(BufferMut(buffer)),
-            true => Err(BadPointer {
-                address,
-                len,
-                read_only: true,
-            }),
+            true => Err(BadPointer::new(address, len, true)),
         }
     }
 
@@ -223,12 +216,7 @@ impl Memory {
         let buffer = self.writable(address, len)?;
         let start = buffer.bytes.ptr_guard_mut().as_ptr().cast::<Ring>();
         if !start.is_aligned() {
-            let read_only = false;
-            return Err(BadPointer {
-                address,
-                len,
-                read_only,
-            });
+            return Err(BadPointer::new(address, len, false));
         }
         // SAFETY: 1. The bytes are mapped as long as `self` lives, and aligned. 2. All of a `Ring` is
         // atomic integers, for which any bytes are a value, and which others may change.
@@ -279,15 +267,12 @@ impl Memory {
     /// The host cannot do it.
     pub fn guard(&self, image: &Image) -> Result<(), Error> {
         for segment in image.segments.iter().filter(|segment| !segment.write) {
-            let len = segment.end - segment.start;
-            let buffer = self.readable(segment.start, len);
-            let buffer = buffer.expect("segments of an image that was checked to fit");
-            let start = buffer.bytes.ptr_guard_mut().as_ptr();
-            // SAFETY: 1. These are whole pages of the guest's memory, by `readable`. 2. Nothing of
-            // this process writes to them any more, as they are in `read_only`.
-            unsafe { rustix::mm::mprotect(start.cast(), len as usize, MprotectFlags::READ) }
+            let at = segment.start;
+            let len = (segment.end - at) as usize;
+            // SAFETY: 1. These are whole pages of the guest's memory: the image was checked to fit. 2.
+            // Nothing of this process writes to them any more, as they are in `read_only`.
+            unsafe { rustix::mm::mprotect(self.whole.host(at), len, MprotectFlags::READ) }
                 .map_err(|error| {
-                    let at = segment.start;
                     Error::new(format!("cannot protect memory at {at:#x}: {error}"))
                 })?;
         }
@@ -309,11 +294,9 @@ impl Memory {
     /// Gives advice about a part of what was reserved. A kernel that does not know it refuses, and
     /// nothing is lost.
     fn advise(&self, guest: u64, len: u64, advice: Advice) {
-        let host = self.whole.host + (guest - self.whole.guest);
-        let start = ptr::with_exposed_provenance_mut(host as usize);
         // SAFETY: the range is part of what was reserved, and the advice is one about page sizes,
         // which leaves the content as it is.
-        let _ = unsafe { rustix::mm::madvise(start, len as usize, advice) };
+        let _ = unsafe { rustix::mm::madvise(self.whole.host(guest), len as usize, advice) };
     }
 }
 
@@ -331,19 +314,21 @@ fn reserve(guest: u64, len: u64) -> Result<Region, Errno> {
 }
 
 impl Region {
+    /// Where an address of the guest in it is in this process.
+    fn host(&self, guest: u64) -> *mut c_void {
+        ptr::with_exposed_provenance_mut((self.host + (guest - self.guest)) as usize)
+    }
+
     /// Maps memory in a part of what was reserved: zero, readable and writable.
     fn map(&self, range: &Range<u64>) -> Result<GuestRegionMmap, Errno> {
         let len = (range.end - range.start) as usize;
-        let start = self.host + (range.start - self.guest);
-        let start = ptr::with_exposed_provenance_mut(start as usize);
+        let start = self.host(range.start);
         let protection = ProtFlags::READ | ProtFlags::WRITE;
         let flags = MapFlags::PRIVATE | MapFlags::FIXED;
         // SAFETY: `reserve` has set these addresses aside for this, so it replaces nothing else.
         let start = unsafe { rustix::mm::mmap_anonymous(start, len, protection, flags) }?;
-        let (protection, flags) = (
-            (libc::PROT_READ | libc::PROT_WRITE),
-            (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS),
-        );
+        let protection = libc::PROT_READ | libc::PROT_WRITE;
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
         // SAFETY: it was mapped above with this length, and is never unmapped.
         let region = unsafe { MmapRegion::build_raw(start.cast(), len, protection, flags) };
         let region = region.map_err(|_| Errno::INVAL)?;
@@ -461,6 +446,16 @@ fn transfer(descriptor: BorrowedFd<'_>, call: impl Fn(i32) -> isize) -> Result<u
                 Some(Errno::INTR) => {}
                 error => return Err(error.unwrap_or(Errno::IO)),
             },
+        }
+    }
+}
+
+impl BadPointer {
+    const fn new(address: u64, len: u64, read_only: bool) -> Self {
+        Self {
+            address,
+            len,
+            read_only,
         }
     }
 }

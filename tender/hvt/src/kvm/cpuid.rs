@@ -5,8 +5,6 @@
 //! interfaces of hypervisors, and whatever the next CPU brings. A guest has one thread, no interrupts
 //! and no use for them, and what it cannot see it will not depend on, nor learn the host from.
 
-use std::collections::BTreeMap;
-
 use kvm_bindings::{CpuId, KVM_CPUID_FLAG_SIGNIFCANT_INDEX, kvm_cpuid_entry2};
 
 /// Highest leaf, and highest extended leaf, that is kept.
@@ -16,99 +14,56 @@ const LAST_EXTENDED: u32 = 0x8000_0008;
 const STATES: u32 = 0b1110_0111;
 const ALL: u32 = u32::MAX;
 
-/// Bits by their numbers.
-const fn bits<const N: usize>(numbers: [u32; N]) -> u32 {
-    let mut bits = 0;
-    let mut at = 0;
-    while at < N {
-        bits |= 1 << numbers[at];
-        at += 1;
-    }
-    bits
-}
-
-// FPU, PSE, TSC, MSR, PAE, CX8, PGE, CMOV, PAT, PSE36, CLFLUSH, MMX, FXSR, SSE, SSE2.
-const BASIC: u32 = bits([0, 3, 4, 5, 6, 8, 13, 15, 16, 17, 19, 23, 24, 25, 26]);
-
 /// Leaf and subleaf, and the bits of eax, ebx, ecx and edx that are kept.
 const KEPT: [(u32, u32, [u32; 4]); 15] = [
     // Number of leaves, and the vendor.
     (0, 0, [ALL; 4]),
     // Model, as errata are by model. Size of a cache line. SSE3, PCLMULQDQ, SSSE3, FMA, CMPXCHG16B,
-    // SSE4.1, SSE4.2, MOVBE, POPCNT, AES, XSAVE and that it is enabled, AVX, F16C, RDRAND.
-    (
-        1,
-        0,
-        [
-            ALL,
-            0xff00,
-            bits([0, 1, 9, 12, 13, 19, 20, 22, 23, 25, 26, 27, 28, 29, 30]),
-            BASIC,
-        ],
-    ),
+    // SSE4.1, SSE4.2, MOVBE, POPCNT, AES, XSAVE and that it is enabled, AVX, F16C, RDRAND. FPU, PSE,
+    // TSC, MSR, PAE, CX8, PGE, CMOV, PAT, PSE36, CLFLUSH, MMX, FXSR, SSE, SSE2.
+    (1, 0, [ALL, 0xff00, 0x7ed8_3203, 0x078b_a179]),
     // Subleaves. FSGSBASE, BMI1, AVX2, SMEP, BMI2, ERMS, AVX-512 (F, DQ), RDSEED, ADX, SMAP, AVX-512
     // (IFMA), CLFLUSHOPT, CLWB, AVX-512 (CD), SHA, AVX-512 (BW, VL). AVX-512 (VBMI), UMIP, AVX-512
     // (VBMI2), GFNI, VAES, VPCLMULQDQ, AVX-512 (VNNI, BITALG, VPOPCNTDQ). Fast short `rep mov`.
-    (
-        7,
-        0,
-        [
-            ALL,
-            bits([
-                0, 3, 5, 7, 8, 9, 16, 17, 18, 19, 20, 21, 23, 24, 28, 29, 30, 31,
-            ]),
-            bits([1, 2, 6, 8, 9, 10, 11, 12, 14]),
-            bits([4]),
-        ],
-    ),
+    (7, 0, [ALL, 0xf1bf_03a9, 0x5f46, 0x10]),
     // AVX-VNNI, AVX-512 (BF16), fast `rep` of other lengths, AVX-IFMA.
-    (7, 1, [bits([4, 5, 10, 11, 12, 23]), 0, 0, 0]),
+    (7, 1, [0x0080_1c30, 0, 0, 0]),
     // States; the size for those enabled, which changes, and for all, computed below.
     (0xd, 0, [STATES, ALL, ALL, 0]),
     // XSAVEOPT, XSAVEC, XGETBV with 1; the size for those enabled.
-    (0xd, 1, [bits([0, 1, 2]), ALL, 0, 0]),
+    (0xd, 1, [0b111, ALL, 0, 0]),
     // Size and place of each state that is not at a fixed one.
     (0xd, 2, [ALL, ALL, ALL, 0]),
     (0xd, 5, [ALL, ALL, ALL, 0]),
     (0xd, 6, [ALL, ALL, ALL, 0]),
     (0xd, 7, [ALL, ALL, ALL, 0]),
+    // Number of leaves, and the vendor.
     (0x8000_0000, 0, [ALL; 4]),
-    // LAHF, LZCNT, PREFETCHW. NX, 1 GiB pages, RDTSCP, long mode, and on AMD the basic ones again.
-    (
-        0x8000_0001,
-        0,
-        [
-            ALL,
-            0,
-            bits([0, 5, 8]),
-            BASIC & !bits([19, 25, 26]) | bits([20, 26, 27, 29]),
-        ],
-    ),
+    // Model. LAHF, LZCNT, PREFETCHW. NX, 1 GiB pages, RDTSCP, long mode, and on AMD the basic ones
+    // again, as far as they are there.
+    (0x8000_0001, 0, [ALL, 0, 0x121, 0x2d93_a179]),
     // The time-stamp counter is constant.
-    (0x8000_0007, 0, [0, 0, 0, bits([8])]),
+    (0x8000_0007, 0, [0, 0, 0, 0x100]),
     // Widths of addresses.
     (0x8000_0008, 0, [0xffff, 0, 0, 0]),
-    // AMD: features since Zen 2. Null selectors clear their base; LFENCE waits for all before it.
-    (0x8000_0021, 0, [bits([2, 6]), 0, 0, 0]),
+    // LFENCE waits for all before it; null selectors clear their base.
+    (0x8000_0021, 0, [0x44, 0, 0, 0]),
 ];
 
 /// What of `supported` a guest sees.
 pub(super) fn mask(supported: &[kvm_cpuid_entry2]) -> CpuId {
-    let kept: BTreeMap<_, _> = KEPT
-        .iter()
-        .map(|&(leaf, sub, bits)| ((leaf, sub), bits))
-        .collect();
-    let mut entries: Vec<_> = supported
-        .iter()
-        .filter_map(|entry| Some((entry, kept.get(&(entry.function, index(entry)))?)))
-        .map(|(entry, &[eax, ebx, ecx, edx])| kvm_cpuid_entry2 {
-            eax: entry.eax & eax,
-            ebx: entry.ebx & ebx,
-            ecx: entry.ecx & ecx,
-            edx: entry.edx & edx,
-            ..*entry
-        })
-        .collect();
+    let kept = |entry: &kvm_cpuid_entry2| {
+        let of = (entry.function, index(entry));
+        let (.., bits) = KEPT.iter().find(|&&(leaf, sub, _)| (leaf, sub) == of)?;
+        let mut kept = *entry;
+        let registers = [&mut kept.eax, &mut kept.ebx, &mut kept.ecx, &mut kept.edx];
+        registers
+            .into_iter()
+            .zip(bits)
+            .for_each(|(register, bits)| *register &= bits);
+        Some(kept)
+    };
+    let mut entries: Vec<_> = supported.iter().filter_map(kept).collect();
     let size = xsave_size(&entries);
     for entry in &mut entries {
         match (entry.function, index(entry)) {
@@ -144,12 +99,19 @@ fn xsave_size(entries: &[kvm_cpuid_entry2]) -> u32 {
 /// Whether page tables may have entries that map 1 GiB.
 pub(super) fn has_gigabyte_pages(entries: &[kvm_cpuid_entry2]) -> bool {
     let mut extended = entries.iter().filter(|entry| entry.function == 0x8000_0001);
-    extended.any(|entry| entry.edx & bits([26]) != 0)
+    extended.any(|entry| entry.edx & 1 << 26 != 0)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Bits by their numbers.
+    fn bits<const N: usize>(numbers: [u32; N]) -> u32 {
+        numbers
+            .into_iter()
+            .fold(0, |bits, number| bits | 1 << number)
+    }
 
     fn entry(function: u32, index: u32) -> kvm_cpuid_entry2 {
         kvm_cpuid_entry2 {

@@ -68,13 +68,11 @@ pub(super) fn initial(start: &Start, fresh: kvm_sregs) -> (kvm_sregs, kvm_regs) 
 }
 
 pub(super) fn registers(general: &kvm_regs, system: &kvm_sregs) -> Registers {
-    let g = general;
-    let s = system;
+    let (g, s) = (general, system);
+    let low = [g.rax, g.rcx, g.rdx, g.rbx, g.rsp, g.rbp, g.rsi, g.rdi];
+    let high = [g.r8, g.r9, g.r10, g.r11, g.r12, g.r13, g.r14, g.r15];
     Registers {
-        general: [
-            g.rax, g.rcx, g.rdx, g.rbx, g.rsp, g.rbp, g.rsi, g.rdi, g.r8, g.r9, g.r10, g.r11,
-            g.r12, g.r13, g.r14, g.r15,
-        ],
+        general: std::array::from_fn(|at| if at < 8 { low[at] } else { high[at - 8] }),
         rip: g.rip,
         rflags: g.rflags,
         segments: [s.cs, s.ss, s.ds, s.es, s.fs, s.gs].map(|segment| segment.selector),
