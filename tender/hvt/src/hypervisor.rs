@@ -10,6 +10,10 @@ use std::{
 };
 
 use fata_tender::Error;
+use fata_tender_debug::{
+    Registers,
+    watch::{Point, SLOTS},
+};
 
 use crate::{cpu::Start, memory::Memory};
 
@@ -56,14 +60,17 @@ pub trait Hypervisor {
     /// Runs the guest until it wants something, or cannot go on.
     fn run(&mut self) -> Exit;
 
-    /// The registers, between two runs.
+    /// Address of the next instruction, between two runs; zero if it cannot be had.
+    fn instruction(&self) -> u64;
+
+    /// The registers, between two runs: for a debugger, as is all that follows.
     ///
     /// # Errors
     ///
     /// The host refuses.
     fn registers(&self) -> Result<Registers, Error>;
 
-    /// Sets the registers, between two runs. Of [`Registers::cr`] only `cr3` may differ.
+    /// Sets the registers, between two runs, but for the selectors of segments.
     ///
     /// # Errors
     ///
@@ -73,12 +80,14 @@ pub trait Hypervisor {
     /// Where the guest's page tables lead from `address`, if they do.
     fn translate(&self, address: u64) -> Option<u64>;
 
-    /// What shall end [`run`](Self::run) with [`Exit::Debug`] from here on.
+    /// Ends [`run`](Self::run) with [`Exit::Debug`] from here on at each breakpoint instruction,
+    /// which the guest then does not see, at these points, and after one instruction if it is to
+    /// `step`.
     ///
     /// # Errors
     ///
     /// The host has no such means.
-    fn debug(&mut self, debug: &Debug) -> Result<(), Error>;
+    fn debug(&mut self, step: bool, points: &[Option<Point>; SLOTS]) -> Result<(), Error>;
 }
 
 /// Why a guest stopped.
@@ -95,8 +104,10 @@ pub enum Exit {
     Interrupted,
     /// Something that [`Hypervisor::debug`] asked for.
     Debug {
-        /// It was a breakpoint instruction, and not a hardware breakpoint or a step.
-        software: bool,
+        /// It was a breakpoint instruction, which it has not executed.
+        breakpoint: bool,
+        /// What else it was: the value of DR6.
+        status: u64,
     },
     /// It cannot go on.
     Failed(Failure),
@@ -161,57 +172,4 @@ impl fmt::Display for Failure {
             Self::Other(exit) => write!(f, "the hypervisor ended it: exit {exit}"),
         }
     }
-}
-
-/// Registers of the CPU.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Registers {
-    /// In the order of their numbers in instructions: rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8 to
-    /// r15.
-    pub general: [u64; 16],
-    /// Address of the next instruction.
-    pub rip: u64,
-    /// Flags.
-    pub rflags: u64,
-    /// Selectors: cs, ss, ds, es, fs, gs.
-    pub segments: [u16; 6],
-    /// Base of fs.
-    pub fs_base: u64,
-    /// Base of gs.
-    pub gs_base: u64,
-    /// Control registers 0, 2, 3 and 4.
-    pub cr: [u64; 4],
-}
-
-/// What a debugger wants to be told of.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Debug {
-    /// Breakpoint instructions, which the guest then does not see.
-    pub software: bool,
-    /// Each instruction.
-    pub step: bool,
-    /// Hardware breakpoints and watchpoints.
-    pub hardware: [Option<HardwareBreak>; 4],
-}
-
-/// A hardware breakpoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct HardwareBreak {
-    /// Where.
-    pub address: u64,
-    /// What for.
-    pub on: BreakOn,
-    /// Bytes watched: 1, 2, 4 or 8, and 1 for [`BreakOn::Execute`].
-    pub len: u8,
-}
-
-/// What ends at a hardware breakpoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BreakOn {
-    /// An instruction there.
-    Execute,
-    /// A write to it.
-    Write,
-    /// A read or a write.
-    Access,
 }

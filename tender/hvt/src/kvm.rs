@@ -7,6 +7,10 @@ mod state;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, RawFd};
 
 use fata_tender::Error;
+use fata_tender_debug::{
+    Registers,
+    watch::{Point, SLOTS},
+};
 use kvm_bindings::{KVM_API_VERSION, KVM_MAX_CPUID_ENTRIES, kvm_userspace_memory_region};
 use kvm_ioctls::{IoEventAddress, VcpuExit, VcpuFd, VmFd};
 use rustix::io::Errno;
@@ -14,13 +18,12 @@ use vmm_sys_util::eventfd::EventFd;
 
 use crate::{
     cpu::Start,
-    hypervisor::{Debug, Exit, Failure, Hypervisor, Registers},
+    hypervisor::{Exit, Failure, Hypervisor},
     memory::Memory,
 };
 
 const KVM_RUN: u64 = 0xae80;
 const KVM_GET_REGS: u64 = 0x8090_ae81;
-const KVM_GET_SREGS: u64 = 0x8138_ae83;
 /// Breakpoint, among the exceptions.
 const BREAKPOINT: u32 = 3;
 
@@ -118,7 +121,7 @@ impl Hypervisor for Kvm {
     }
 
     fn requests(&self) -> &'static [u64] {
-        &[KVM_RUN, KVM_GET_REGS, KVM_GET_SREGS]
+        &[KVM_RUN, KVM_GET_REGS]
     }
 
     fn run(&mut self) -> Exit {
@@ -128,8 +131,8 @@ impl Hypervisor for Kvm {
                 return Exit::Out { port, value };
             }
             Ok(VcpuExit::Debug(debug)) => {
-                let software = debug.exception == BREAKPOINT;
-                return Exit::Debug { software };
+                let (breakpoint, status) = (debug.exception == BREAKPOINT, debug.dr6);
+                return Exit::Debug { breakpoint, status };
             }
             Ok(VcpuExit::Intr) => return Exit::Interrupted,
             Err(error) if [libc::EINTR, libc::EAGAIN].contains(&error.errno()) => {
@@ -157,18 +160,26 @@ impl Hypervisor for Kvm {
         Exit::Failed(failure)
     }
 
+    fn instruction(&self) -> u64 {
+        self.vcpu.get_regs().map_or(0, |registers| registers.rip)
+    }
+
     fn registers(&self) -> Result<Registers, Error> {
         let cannot = cannot("read the registers");
         let general = self.vcpu.get_regs().map_err(&cannot)?;
         let system = self.vcpu.get_sregs().map_err(&cannot)?;
-        Ok(state::registers(&general, &system))
+        let vectors = self.vcpu.get_xsave().map_err(&cannot)?;
+        Ok(state::registers(general, &system, &vectors))
     }
 
     fn set_registers(&mut self, registers: &Registers) -> Result<(), Error> {
         let cannot = cannot("set the registers");
-        let fresh = self.vcpu.get_sregs().map_err(&cannot)?;
-        let (general, system) = state::with(registers, fresh);
+        let mut system = self.vcpu.get_sregs().map_err(&cannot)?;
+        let mut vectors = self.vcpu.get_xsave().map_err(&cannot)?;
+        let general = state::change(registers, &mut system, &mut vectors);
         self.vcpu.set_sregs(&system).map_err(&cannot)?;
+        // SAFETY: no state that would need more than this structure has was ever enabled.
+        unsafe { self.vcpu.set_xsave(&vectors) }.map_err(&cannot)?;
         self.vcpu.set_regs(&general).map_err(&cannot)
     }
 
@@ -177,10 +188,10 @@ impl Hypervisor for Kvm {
         (found.valid != 0).then_some(found.physical_address)
     }
 
-    fn debug(&mut self, debug: &Debug) -> Result<(), Error> {
-        self.vcpu
-            .set_guest_debug(&state::guest_debug(debug))
-            .map_err(cannot("debug the guest"))
+    fn debug(&mut self, step: bool, points: &[Option<Point>; SLOTS]) -> Result<(), Error> {
+        let debug = state::guest_debug(step, points);
+        let set = self.vcpu.set_guest_debug(&debug);
+        set.map_err(cannot("debug the guest"))
     }
 }
 

@@ -209,9 +209,7 @@ fn run_guest(hypervisor: &mut impl Hypervisor, host: &mut Host<'_>) -> u8 {
                 Err(fault) => return stopped(hypervisor, &fault),
             },
             Exit::Interrupted | Exit::Debug { .. } => {}
-            Exit::Failed(failure)
-                if hypervisor.registers().is_ok_and(|r| probe::contains(r.rip)) =>
-            {
+            Exit::Failed(failure) if probe::contains(hypervisor.instruction()) => {
                 eprintln!("fata-hvt: {}", NoCpu(failure));
                 return FAILURE;
             }
@@ -222,7 +220,7 @@ fn run_guest(hypervisor: &mut impl Hypervisor, host: &mut Host<'_>) -> u8 {
 
 /// Says that a guest had to be stopped, where and why.
 fn stopped(hypervisor: &impl Hypervisor, why: &dyn Display) -> u8 {
-    let rip = hypervisor.registers().map_or(0, |registers| registers.rip);
-    eprintln!("fata-hvt: the guest was stopped at {rip:#x}: {why}");
+    let at = hypervisor.instruction();
+    eprintln!("fata-hvt: the guest was stopped at {at:#x}: {why}");
     STOPPED
 }

@@ -1,15 +1,24 @@
 // SPDX-License-Identifier: ISC
 //! Between KVM's structures and ours.
 
+use fata_tender_debug::{
+    FX_SIZE, Registers,
+    watch::{self, Point, SLOTS},
+};
 use kvm_bindings::{
     KVM_GUESTDBG_ENABLE, KVM_GUESTDBG_SINGLESTEP, KVM_GUESTDBG_USE_HW_BP, KVM_GUESTDBG_USE_SW_BP,
-    kvm_guest_debug, kvm_regs, kvm_run, kvm_segment, kvm_sregs,
+    kvm_guest_debug, kvm_regs, kvm_run, kvm_segment, kvm_sregs, kvm_xsave,
 };
 
 use crate::{
     cpu::{self, Start},
-    hypervisor::{BreakOn, Debug, Failure, Registers},
+    hypervisor::Failure,
 };
+
+/// A segment of the kind that a task's state has, in 64-bit mode and in use.
+const TASK: u8 = 11;
+/// Where the words of `XSAVE` say which states are not the initial ones: x87 is 1, SSE is 2.
+const XSTATE: usize = 128;
 
 /// The state of the CPU at its start, on top of a `fresh` one.
 pub(super) fn initial(start: &Start, fresh: kvm_sregs) -> (kvm_sregs, kvm_regs) {
@@ -30,33 +39,13 @@ pub(super) fn initial(start: &Start, fresh: kvm_sregs) -> (kvm_sregs, kvm_regs) 
         l: 0,
         ..code
     };
-    let task = kvm_segment {
-        type_: 11,
-        present: 1,
-        ..kvm_segment::default()
-    };
-    let none = kvm_segment {
-        unusable: 1,
-        ..kvm_segment::default()
-    };
-    let mut system = kvm_sregs {
-        cs: code,
-        ds: data,
-        es: data,
-        fs: data,
-        gs: data,
-        ss: data,
-        tr: task,
-        ldt: none,
-        cr0: cpu::CR0,
-        cr3: cpu::CR3,
-        cr4: cpu::CR4,
-        efer: cpu::EFER,
-        ..fresh
-    };
-    system.gdt.base = cpu::GDT;
-    system.gdt.limit = size_of_val(&cpu::DESCRIPTORS) as u16 - 1;
-    system.idt.limit = 0;
+    let mut s = fresh;
+    s.cs = code;
+    [s.ds, s.es, s.fs, s.gs, s.ss] = [data; 5];
+    s.tr.type_ = TASK;
+    (s.cr0, s.cr3, s.cr4, s.efer) = (cpu::CR0, cpu::CR3, cpu::CR4, cpu::EFER);
+    (s.gdt.base, s.gdt.limit) = (cpu::GDT, size_of_val(&cpu::DESCRIPTORS) as u16 - 1);
+    s.idt.limit = 0;
     let general = kvm_regs {
         rip: start.entry,
         rsp: start.stack,
@@ -64,102 +53,64 @@ pub(super) fn initial(start: &Start, fresh: kvm_sregs) -> (kvm_sregs, kvm_regs) 
         rflags: cpu::RFLAGS,
         ..kvm_regs::default()
     };
-    (system, general)
+    (s, general)
 }
 
-pub(super) fn registers(general: &kvm_regs, system: &kvm_sregs) -> Registers {
-    let (g, s) = (general, system);
-    let low = [g.rax, g.rcx, g.rdx, g.rbx, g.rsp, g.rbp, g.rsi, g.rdi];
-    let high = [g.r8, g.r9, g.r10, g.r11, g.r12, g.r13, g.r14, g.r15];
+/// Places of the general registers, in a debugger's order.
+fn general(g: &mut kvm_regs) -> [&mut u64; 16] {
+    [
+        &mut g.rax, &mut g.rbx, &mut g.rcx, &mut g.rdx, &mut g.rsi, &mut g.rdi, &mut g.rbp,
+        &mut g.rsp, &mut g.r8, &mut g.r9, &mut g.r10, &mut g.r11, &mut g.r12, &mut g.r13,
+        &mut g.r14, &mut g.r15,
+    ]
+}
+
+pub(super) fn registers(mut g: kvm_regs, s: &kvm_sregs, x: &kvm_xsave) -> Registers {
+    let mut fx = [0; FX_SIZE];
+    for (bytes, word) in fx.chunks_exact_mut(4).zip(x.region) {
+        bytes.copy_from_slice(&word.to_le_bytes());
+    }
     Registers {
-        general: std::array::from_fn(|at| if at < 8 { low[at] } else { high[at - 8] }),
+        general: general(&mut g).map(|register| *register),
         rip: g.rip,
         rflags: g.rflags,
         segments: [s.cs, s.ss, s.ds, s.es, s.fs, s.gs].map(|segment| segment.selector),
         fs_base: s.fs.base,
         gs_base: s.gs.base,
-        cr: [s.cr0, s.cr2, s.cr3, s.cr4],
+        fx,
     }
 }
 
-/// KVM's structures for `registers`, with the rest of `fresh`.
-pub(super) fn with(registers: &Registers, fresh: kvm_sregs) -> (kvm_regs, kvm_sregs) {
-    let [
-        rax,
-        rcx,
-        rdx,
-        rbx,
-        rsp,
-        rbp,
-        rsi,
-        rdi,
-        r8,
-        r9,
-        r10,
-        r11,
-        r12,
-        r13,
-        r14,
-        r15,
-    ] = registers.general;
-    let general = kvm_regs {
-        rax,
-        rbx,
-        rcx,
-        rdx,
-        rsi,
-        rdi,
-        rsp,
-        rbp,
-        r8,
-        r9,
-        r10,
-        r11,
-        r12,
-        r13,
-        r14,
-        r15,
-        rip: registers.rip,
-        rflags: registers.rflags,
+/// Changes KVM's structures to what `registers` say. Selectors stay.
+pub(super) fn change(registers: &Registers, s: &mut kvm_sregs, x: &mut kvm_xsave) -> kvm_regs {
+    (s.fs.base, s.gs.base) = (registers.fs_base, registers.gs_base);
+    for (word, bytes) in x.region.iter_mut().zip(registers.fx.as_chunks().0) {
+        *word = u32::from_le_bytes(*bytes);
+    }
+    x.region[XSTATE] |= 1 | 2;
+    let mut g = kvm_regs::default();
+    for (register, value) in general(&mut g).into_iter().zip(registers.general) {
+        *register = value;
+    }
+    (g.rip, g.rflags) = (registers.rip, registers.rflags);
+    g
+}
+
+pub(super) fn guest_debug(step: bool, points: &[Option<Point>; SLOTS]) -> kvm_guest_debug {
+    let mut debug = kvm_guest_debug {
+        control: KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_USE_SW_BP,
+        ..kvm_guest_debug::default()
     };
-    let mut system = fresh;
-    system.fs.base = registers.fs_base;
-    system.gs.base = registers.gs_base;
-    system.cr3 = registers.cr[2];
-    (general, system)
-}
-
-pub(super) fn guest_debug(debug: &Debug) -> kvm_guest_debug {
-    let mut found = kvm_guest_debug::default();
-    // Bits 8 to 10 of DR7: exact, and one that is always set.
-    let mut control = 0x700;
-    for (index, point) in debug.hardware.iter().enumerate() {
-        let Some(point) = point else { continue };
-        let kind = match point.on {
-            BreakOn::Execute => 0,
-            BreakOn::Write => 1,
-            BreakOn::Access => 3,
-        };
-        // 1, 2 and 4 bytes are one less; 8 bytes took the number that was left.
-        let len = match point.len {
-            8 => 2,
-            len => u64::from(len) - 1,
-        };
-        found.arch.debugreg[index] = point.address;
-        control |= 2 << (2 * index) | (kind | len << 2) << (16 + 4 * index);
+    if step {
+        debug.control |= KVM_GUESTDBG_SINGLESTEP;
     }
-    let hardware = debug.hardware.iter().any(Option::is_some);
-    found.arch.debugreg[7] = if hardware { control } else { 0 };
-    for (wanted, flag) in [
-        (debug.software, KVM_GUESTDBG_USE_SW_BP),
-        (debug.step, KVM_GUESTDBG_SINGLESTEP),
-        (hardware, KVM_GUESTDBG_USE_HW_BP),
-    ] {
-        if wanted {
-            found.control |= KVM_GUESTDBG_ENABLE | flag;
-        }
+    if points.iter().any(Option::is_some) {
+        debug.control |= KVM_GUESTDBG_USE_HW_BP;
+        let addresses = points.map(|point| point.map_or(0, |point| point.address()));
+        debug.arch.debugreg[..SLOTS].copy_from_slice(&addresses);
+        debug.arch.debugreg[7] = watch::control(points);
     }
-    found
+    debug
 }
 
 /// What is behind an exit for an internal error.
