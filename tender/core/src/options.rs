@@ -25,8 +25,8 @@ pub const DEFAULT_MEMORY: u64 = 512 << 20;
 pub const DEFAULT_SECTOR_SIZE: u16 = 512;
 
 /// Help for the options that every tender has, each line indented for a list of options.
-pub const HELP: &str = "\
-  --mem=SIZE                        memory of the guest: a number of MB, or with a unit, as in
+pub const HELP: &str =
+    "  --mem=SIZE                        memory of the guest: a number of MB, or with a unit, as in
                                     16M, 1G or 1536K (default: 512); an image of Fata has all of
                                     it, one of Solo5 all but the first MB, as Solo5 counts
   --net:NAME=IFACE                  attach the tap interface IFACE as network device NAME

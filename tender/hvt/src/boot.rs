@@ -33,13 +33,12 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// The layout for an image with `size` bytes of memory.
+    /// The layout for an image whose memory ends at `end`.
     ///
     /// # Errors
     ///
     /// It is an image of Solo5's, which cannot have so much.
-    pub fn new(image: &Image, size: u64) -> Result<Self, Error> {
-        let end = image.memory_end(size);
+    pub fn new(image: &Image, end: u64) -> Result<Self, Error> {
         let offer = image.offer.is_some();
         if !offer && end > SOLO5_MOST {
             let most = SOLO5_MOST >> 20;

@@ -8,8 +8,9 @@
 //! In order of running: [`boot`] (what lies where, and what the guest is told), [`memory`] (the one
 //! way to what is the guest's), [`cpu`] (the state at the start), [`probe`] (is this a CPU at all),
 //! [`hypervisor`] and its one implementation [`kvm`], [`hypercall`] with [`devices`] and
-//! [`console`], [`ring`]; from [`filter`] on there is little that the process can do besides. The ABI is Solo5's hvt, version 2, so images of MirageOS run too;
-//! [`fata_abi::offer::Offer`] is what goes beyond it.
+//! [`console`], [`ring`]; from [`filter`] on there is little that the process can do besides. The ABI
+//! is Solo5's hvt, version 2, so images of MirageOS run too; [`fata_abi::offer::Offer`] is what goes
+//! beyond it.
 
 pub mod boot;
 pub mod console;
@@ -23,18 +24,14 @@ pub mod memory;
 pub mod probe;
 pub mod ring;
 
-use std::{ffi::OsString, fmt::Display, io::Write, num::NonZeroU64, process::ExitCode};
+use std::{ffi::OsString, fmt::Display, num::NonZeroU64, process::ExitCode};
 
 use fata_abi::{
     hvt::{ABI_VERSION, BOOT_INFO},
     note::Target,
 };
 use fata_tender::{
-    Error,
-    attach::{self, Attached},
-    elf::{self, Abi},
-    options::{Command, DEFAULT_MEMORY, HELP, Run},
-    sandbox, system,
+    Error, FAILURE, Guest, Never, Tender, attach::Attached, elf::Abi, options::Run, sandbox, system,
 };
 
 use crate::{
@@ -51,10 +48,17 @@ use crate::{
     ring::Rings,
 };
 
-/// Exit status of a tender that could not start its guest, as Solo5's have it.
-const FAILURE: u8 = 1;
 /// Exit status of a guest that had to be stopped, as of one that aborts.
 const STOPPED: u8 = 255;
+
+const TENDER: Tender = Tender {
+    name: "fata-hvt",
+    about: "Run a unikernel on a virtual CPU of KVM.",
+    abi: Abi {
+        target: Target::Hvt,
+        version: ABI_VERSION,
+    },
+};
 
 /// Runs the tender with the words that follow the program's name, until the guest ends.
 pub fn main(words: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -63,57 +67,21 @@ pub fn main(words: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 /// [`main`], with the exit status as a number.
 pub fn run(words: impl IntoIterator<Item = OsString>) -> u8 {
-    let result = match Command::parse(words) {
-        Ok(Command::Help) => return print(&[USAGE, HELP].concat()),
-        Ok(Command::Version) => return print(VERSION),
-        Ok(Command::Run(run)) => start(&run),
-        Err(error) => Err(error),
-    };
-    let Err(error) = result;
-    eprintln!("fata-hvt: {error}");
-    FAILURE
+    TENDER.run(words, start)
 }
-
-const USAGE: &str = "\
-Run a unikernel on a virtual CPU of KVM.
-
-Usage: fata-hvt [OPTIONS] [--] IMAGE [ARGUMENTS]
-
-Options:
-";
-
-const VERSION: &str = concat!("fata-hvt ", env!("CARGO_PKG_VERSION"), "\n");
-
-fn print(text: &str) -> u8 {
-    let mut stdout = std::io::stdout();
-    match stdout
-        .write_all(text.as_bytes())
-        .and_then(|()| stdout.flush())
-    {
-        Ok(()) => 0,
-        Err(_) => FAILURE,
-    }
-}
-
-/// What only an uninhabited type can say: no return without an error.
-enum Never {}
 
 /// Starts a guest and runs it to its end, which is that of the process.
 fn start(run: &Run) -> Result<Never, Error> {
     sandbox::check_host()?;
-    let abi = Abi {
-        target: Target::Hvt,
-        version: ABI_VERSION,
-    };
-    let (source, mut image) = elf::open(&run.image, abi)?;
-    let size = run.options.memory.unwrap_or(DEFAULT_MEMORY);
-    image
-        .check_fits(size)
-        .map_err(|error| error.about(&run.image))?;
-    let layout = Layout::new(&image, size)?;
-    let command_line = fata_tender::boot::command_line(&run.arguments)?;
-    let wants = fata_tender::boot::wants(&image, layout.end);
-    let attached = attach::attach(&mut image.manifest, &run.options, wants)?;
+    let Guest {
+        source,
+        image,
+        end,
+        command_line,
+        attached,
+        has_child,
+    } = TENDER.open(run)?;
+    let layout = Layout::new(&image, end)?;
 
     let mut memory = Memory::new(&layout.ranges())?;
     let mut kvm = Kvm::open()?;
@@ -147,13 +115,7 @@ fn start(run: &Run) -> Result<Never, Error> {
         stack: layout.end - 8,
         argument: BOOT_INFO,
     })?;
-    become_guest(
-        kvm,
-        memory,
-        attached,
-        &layout,
-        attach::has_child(&run.options),
-    )
+    become_guest(kvm, memory, attached, &layout, has_child)
 }
 
 /// Gives up what the guest does not need, and runs it.

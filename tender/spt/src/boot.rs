@@ -4,7 +4,7 @@
 //! The first three follow each other in low memory, as Solo5's tender lays them out. The offer
 //! stands where the image wants it, if it is an image that knows of offers.
 
-use std::{ffi::OsString, os::fd::AsRawFd};
+use std::os::fd::AsRawFd;
 
 use fata_abi::{
     manifest::Properties,
@@ -28,7 +28,7 @@ pub(crate) fn write(
     memory: &mut GuestMemory,
     image: &Image,
     waiting: &Waiting,
-    arguments: &[OsString],
+    command_line: &[u8],
 ) -> Result<u64, Error> {
     let manifest = image.manifest.as_bytes();
     let manifest_at = BOOT_INFO + size_of::<BootInfo>() as u64;
@@ -42,7 +42,7 @@ pub(crate) fn write(
     }
     put(memory, BOOT_INFO, &info);
     put(memory, manifest_at, manifest);
-    put(memory, command_line_at, &boot::command_line(arguments)?);
+    put(memory, command_line_at, command_line);
     Ok(command_line_at + COMMAND_LINE_SIZE as u64)
 }
 

@@ -21,7 +21,7 @@ use std::{
     process::exit,
 };
 
-use fata_tender::{Error, options::Run};
+use fata_tender::{Error, FAILURE, options::Run};
 use fata_tender_debug::{
     Debuggee, Stop,
     core_file::CoreFolder,
@@ -66,7 +66,7 @@ pub(crate) fn split(run: &Run) -> Result<(), Error> {
         // Until it is watched. If that fails, this is killed, or hears that nobody is there.
         return match wait.read_exact(&mut [0]) {
             Ok(()) => Ok(()),
-            Err(_) => exit(super::FAILURE.into()),
+            Err(_) => exit(FAILURE.into()),
         };
     };
     drop(wait);

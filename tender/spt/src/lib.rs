@@ -8,9 +8,9 @@
 //!
 //! In order of running: `memory` (map and load), `boot` (what the guest is told),
 //! [`fata_tender::sandbox`] (what the process gives up), `filter` (which system calls stay), `depart`
-//! (unmap the tender, close the filter, jump). The ABI is Solo5's spt, version 2 (Solo5 `docs/architecture.md`,
-//! `include/spt_abi.h`), so images of MirageOS run too; [`fata_abi::offer::Offer`] is what goes
-//! beyond it.
+//! (unmap the tender, close the filter, jump). The ABI is Solo5's spt, version 2 (Solo5
+//! `docs/architecture.md`, `include/spt_abi.h`), so images of MirageOS run too;
+//! [`fata_abi::offer::Offer`] is what goes beyond it.
 
 mod boot;
 mod debug;
@@ -20,7 +20,6 @@ mod memory;
 
 use std::{
     ffi::OsString,
-    io::Write,
     os::fd::{AsFd, AsRawFd, OwnedFd},
     process::ExitCode,
 };
@@ -31,10 +30,10 @@ use fata_abi::{
     spt::{ABI_VERSION, EPOLL_TIMER},
 };
 use fata_tender::{
-    Error,
-    attach::{self, Attached},
-    elf::{self, Abi, Image},
-    options::{Command, DEFAULT_MEMORY, HELP, Run},
+    Error, Guest, Never, Tender,
+    attach::Attached,
+    elf::{Abi, Image},
+    options::Run,
     sandbox::{self, Kept, STDOUT},
 };
 use rustix::{
@@ -44,8 +43,14 @@ use rustix::{
 
 use crate::memory::GuestMemory;
 
-/// Exit status of a tender that could not start its guest, as Solo5's have it.
-const FAILURE: u8 = 1;
+const TENDER: Tender = Tender {
+    name: "fata-spt",
+    about: "Run a unikernel in a sandboxed process.",
+    abi: Abi {
+        target: Target::Spt,
+        version: ABI_VERSION,
+    },
+};
 
 /// Runs the tender with the words that follow the program's name. It returns only if there is no
 /// guest to run: otherwise the process becomes the guest, and ends with its status.
@@ -57,58 +62,22 @@ pub fn main(words: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 /// [`main`], with the exit status as a number.
 pub fn run(words: impl IntoIterator<Item = OsString>) -> u8 {
-    let result = match Command::parse(words) {
-        Ok(Command::Help) => return print(&[USAGE, HELP].concat()),
-        Ok(Command::Version) => return print(VERSION),
-        Ok(Command::Run(run)) => start(&run),
-        Err(error) => Err(error),
-    };
-    let Err(error) = result;
-    eprintln!("fata-spt: {error}");
-    FAILURE
+    TENDER.run(words, start)
 }
-
-const USAGE: &str = "\
-Run a unikernel in a sandboxed process.
-
-Usage: fata-spt [OPTIONS] [--] IMAGE [ARGUMENTS]
-
-Options:
-";
-
-const VERSION: &str = concat!("fata-spt ", env!("CARGO_PKG_VERSION"), "\n");
-
-fn print(text: &str) -> u8 {
-    let mut stdout = std::io::stdout();
-    match stdout
-        .write_all(text.as_bytes())
-        .and_then(|()| stdout.flush())
-    {
-        Ok(()) => 0,
-        Err(_) => FAILURE,
-    }
-}
-
-/// What only an uninhabited type can say: no return without an error.
-enum Never {}
 
 fn start(run: &Run) -> Result<Never, Error> {
     sandbox::check_host()?;
     if run.debug.is_wanted() {
         debug::split(run)?;
     }
-    let abi = Abi {
-        target: Target::Spt,
-        version: ABI_VERSION,
-    };
-    let (source, mut image) = elf::open(&run.image, abi)?;
-    let size = run.options.memory.unwrap_or(DEFAULT_MEMORY);
-    image
-        .check_fits(size)
-        .map_err(|error| error.about(&run.image))?;
-    let end = image.memory_end(size);
-    let wants = fata_tender::boot::wants(&image, end);
-    let attached = attach::attach(&mut image.manifest, &run.options, wants)?;
+    let Guest {
+        source,
+        image,
+        end,
+        command_line,
+        attached,
+        has_child,
+    } = TENDER.open(run)?;
 
     let mut memory = GuestMemory::map(end)?;
     memory
@@ -116,7 +85,7 @@ fn start(run: &Run) -> Result<Never, Error> {
         .map_err(|error| error.about(&run.image))?;
     drop(source);
     let waiting = Waiting::new(&attached, image.offer.is_some())?;
-    let free = boot::write(&mut memory, &image, &waiting, &run.arguments)?;
+    let free = boot::write(&mut memory, &image, &waiting, &command_line)?;
     boot::offer(&mut memory, &image, &attached)?;
     memory.protect(&image)?;
 
@@ -127,7 +96,7 @@ fn start(run: &Run) -> Result<Never, Error> {
     sandbox::enter(Kept {
         descriptors: kept.collect(),
         polled: 0,
-        has_child: attach::has_child(&run.options),
+        has_child,
     })?;
     depart::depart(departure)
 }

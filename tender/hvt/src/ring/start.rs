@@ -16,11 +16,11 @@ use fata_abi::{
     },
     manifest::Attachment,
 };
-use fata_tender::{Error, boot::MAX_TRANSFER, system};
+use fata_tender::{Error, FAILURE, boot::MAX_TRANSFER, system};
 
 use super::{Bell, Host, Lie, Wake, block::Block, net::Net, serve};
 use crate::{
-    FAILURE, STOPPED,
+    STOPPED,
     boot::Layout,
     devices::Devices,
     filter::{self, Thread},
