@@ -177,7 +177,9 @@ fn dumps(folder: &Path) -> BTreeSet<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let dumps = entries.filter(|entry| {
         let name = entry.file_name();
-        name.as_encoded_bytes().starts_with(b"core.fata-")
+        // An empty one is a place that a tender keeps for the case that its guest fails.
+        let is_empty = entry.metadata().is_ok_and(|metadata| metadata.len() == 0);
+        name.as_encoded_bytes().starts_with(b"core.fata-") && !is_empty
     });
     dumps.map(|entry| entry.path()).collect()
 }

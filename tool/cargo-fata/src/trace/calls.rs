@@ -36,7 +36,7 @@ enum Part {
 use Part::{Clock, Descriptor, Device, Hidden, Named, Plain, Time};
 
 /// The arguments of calls: the system calls that spt's filter allows, and the hypercalls.
-const CALLS: [(&str, &[Part]); 20] = [
+const CALLS: [(&str, &[Part]); 19] = [
     ("read", &[Descriptor(Net), Plain, Named("length")]),
     ("write", &[Descriptor(Net), Plain, Named("length")]),
     ("writev", &[Descriptor(Net), Plain, Named("parts")]),
@@ -68,17 +68,16 @@ const CALLS: [(&str, &[Part]); 20] = [
     ("puts", &[Plain, Named("length")]),
     ("poll", &[Time]),
     (
-        "block_write",
+        "blkwrite",
         &[Device, Named("offset"), Plain, Named("length")],
     ),
     (
-        "block_read",
+        "blkread",
         &[Device, Named("offset"), Plain, Named("length")],
     ),
-    ("net_write", &[Device, Plain, Named("length")]),
-    ("net_read", &[Device, Plain, Named("length")]),
+    ("netwrite", &[Device, Plain, Named("length")]),
+    ("netread", &[Device, Plain, Named("length")]),
     ("halt", &[Named("status"), Hidden]),
-    ("kick", &[Named("ring")]),
 ];
 
 /// What results less than zero mean, of those that a guest can meet.
@@ -94,7 +93,10 @@ const ERRORS: [(i64, &str); 9] = [
     (100, "ENETDOWN"),
 ];
 
-/// Arguments and result of a call, as in `storage, 0x11a000, length 512, offset 0`.
+/// What results of the hypercalls for devices mean.
+const OUTCOMES: [&str; 4] = ["ok", "again", "invalid", "failed"];
+
+/// Arguments of a call, as in `storage, 0x11a000, length 512, offset 0`.
 pub fn arguments(record: &Record<'_>, devices: &Devices) -> String {
     let parts = CALLS.iter().find(|(name, _)| *name == record.name);
     let parts = parts.map_or(&[] as &[Part], |(_, parts)| parts);
@@ -146,9 +148,13 @@ fn only(devices: &Devices, kind: DeviceKind) -> Option<&str> {
 
 /// The result of a call in words; `None` for one that never returned.
 pub fn result<'a>(record: &Record<'a>) -> Option<&'a str> {
-    let meaning = |result: i64| {
-        let error = ERRORS.iter().find(|(error, _)| result == -error);
-        error.map(|(_, name)| *name)
+    let for_device = ["blkread", "blkwrite", "netread", "netwrite"].contains(&record.name);
+    let meaning = |result: i64| match for_device {
+        true => OUTCOMES.get(usize::try_from(result).ok()?).copied(),
+        false => {
+            let error = ERRORS.iter().find(|(error, _)| result == -error);
+            error.map(|(_, name)| *name)
+        }
     };
     match record.result {
         "" | "?" => None,
@@ -187,12 +193,12 @@ mod tests {
                 "pread64(storage, 0x1000, length 512, offset 1024) Some(\"512\")",
             ),
             (
-                "0 0 block_read 1 512 0x1000 512 = 0",
-                "block_read(storage, offset 512, 0x1000, length 512) Some(\"0\")",
+                "0 0 blkread 1 512 0x1000 512 = 0",
+                "blkread(storage, offset 512, 0x1000, length 512) Some(\"ok\")",
             ),
             (
-                "0 0 net_read 7 0x1000 9 = 1",
-                "net_read(device 7, 0x1000, length 9) Some(\"1\")",
+                "0 0 netread 7 0x1000 9 = 1",
+                "netread(device 7, 0x1000, length 9) Some(\"again\")",
             ),
         ] {
             assert_eq!(shown(line, &both), expected);

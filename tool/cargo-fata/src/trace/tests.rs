@@ -9,7 +9,7 @@ use super::*;
 const LINES: &str = "\
 1000000 1500 puts 0x1000 2 = 0
 1010000 2000000000 poll 3000000000 = 0
-2001020000 500 block_read 0 512 0x2000 512 = 0
+2001020000 500 blkread 0 512 0x2000 512 = 0
 half of a li
 2001030000 0 halt 0 0x0 = ?
 ";
@@ -29,15 +29,15 @@ fn calls_and_their_sum_are_printed() {
         "        time       took  call\n    \
          0.000000     1.5 µs  puts(0x1000, length 2) = 0\n    \
          0.000010    2.000 s  poll(3.000 s) = 0\n    \
-         2.000020     500 ns  block_read(storage, offset 512, 0x2000, length 512) = 0\n    \
+         2.000020     500 ns  blkread(storage, offset 512, 0x2000, length 512) = ok\n    \
          2.000030       0 ns  halt(status 0)\n\n\
-         call            count      total       mean    share\n\
-         poll                1    2.000 s    2.000 s  100.0 %\n\
-         puts                1     1.5 µs     1.5 µs    0.0 %\n\
-         block_read          1     500 ns     500 ns    0.0 %\n\
-         halt                1       0 ns       0 ns    0.0 %\n\
-         (running)                28.0 µs               0.0 %\n\
-         all                 4    2.000 s\n\
+         call           count      total       mean    share\n\
+         poll               1    2.000 s    2.000 s  100.0 %\n\
+         puts               1     1.5 µs     1.5 µs    0.0 %\n\
+         blkread            1     500 ns     500 ns    0.0 %\n\
+         halt               1       0 ns       0 ns    0.0 %\n\
+         (running)               28.0 µs               0.0 %\n\
+         all                4    2.000 s\n\
          lines of the trace that were not understood: 1\n"
     );
 }
