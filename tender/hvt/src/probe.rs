@@ -12,6 +12,9 @@ use crate::{cpu::PROBE, hypervisor::Failure, kvm, memory::Memory};
 
 global_asm!(
     ".pushsection .rodata.fata_hvt_probe, \"a\", @progbits",
+    // Whichever part of the crate is compiled with this one or apart from it refers to these.
+    ".globl fata_hvt_probe_start, fata_hvt_probe_end",
+    ".hidden fata_hvt_probe_start, fata_hvt_probe_end",
     "fata_hvt_probe_start:",
     "    pxor xmm0, xmm0",
     "    paddq xmm0, xmm0",

@@ -70,6 +70,9 @@ pub(crate) struct Departure {
 
 global_asm!(
     ".pushsection .rodata.fata_spt_depart, \"a\", @progbits",
+    // Whichever part of the crate is compiled with this one or apart from it refers to these.
+    ".globl fata_spt_depart_start, fata_spt_depart_end",
+    ".hidden fata_spt_depart_start, fata_spt_depart_end",
     "fata_spt_depart_start:",
     "    mov rbx, rdi",
     "    mov rsp, [rbx + {stack}]",
