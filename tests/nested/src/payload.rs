@@ -38,7 +38,7 @@ impl Payload {
             archive.link(Path::new(folder), &format!("usr/{folder}"));
         }
         let folders = [
-            "applets", "dev", "modules", "out", "proc", "root", "run", "sys", "tmp", "var/tmp",
+            "dev", "modules", "out", "proc", "root", "run", "sys", "tmp", "var/tmp",
         ];
         for folder in folders {
             archive.folder(Path::new(folder));
