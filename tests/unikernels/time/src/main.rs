@@ -25,7 +25,8 @@ async fn main() {
         sleep(Duration::from_millis(200)).await;
         let slept = before.elapsed();
         assert!(slept >= Duration::from_millis(200), "slept {slept:?}");
-        assert!(slept < Duration::from_millis(700), "slept {slept:?}");
+        // A busy machine may be late.
+        assert!(slept < Duration::from_secs(2), "slept {slept:?}");
     }
     let (monotonic, walled) = (start.elapsed(), wall() - wall_start);
     let apart = monotonic.abs_diff(walled);
