@@ -24,7 +24,7 @@ Usage: cargo xtask COMMAND
 
 Commands:
   test [--no-install] [--no-skips]   run everything that this machine can run, and print the matrix
-                                     (--no-skips: a skip on unix or spt is a failure, as in CI)
+                                     (--no-skips: a skip is a failure, as in CI, but for want of Solo5)
   soak [SCENARIO...] [--mem MB]      the long form of `tests/soak`: a million connections, attacks
   bench [NAME...]                    print the table of measurements and ratios (--list names them)
   layers                             check which crate may depend on which
