@@ -4,32 +4,67 @@
 //! Most facts are those that Solo5 tests its bindings and tenders with (Solo5 `tests/tests.bats`),
 //! here for images of ours, which bring their own bindings.
 
-use std::{fs, path::PathBuf};
+use std::{env, fs, path::PathBuf};
 
 use crate::{
     launch::Launch,
     outcome::{Check, Ending},
-    platform::Platform,
+    platform::{Platform, SOLO5_TESTS, Target},
 };
 
 mod block;
 mod dhcp;
 mod failing;
+mod faults;
 mod http;
 mod malformed;
 mod network;
 mod program;
 mod services;
+mod solo5;
 
 /// A row.
 #[derive(Clone, Copy, Debug)]
 pub struct Case {
     /// Its name in the matrix.
     pub name: &'static str,
-    /// The folder of the unikernel in `tests/unikernels`, or the package of an example.
-    pub unikernel: &'static str,
+    /// Where its image comes from.
+    pub source: Source,
     /// Launches it and judges.
     pub check: fn(&Lab) -> Check,
+}
+
+/// Where the image of a row comes from.
+#[derive(Clone, Copy, Debug)]
+pub enum Source {
+    /// The folder of the unikernel in `tests/unikernels`, or the package of an example.
+    Ours(&'static str),
+    /// A test image of Solo5, built in a tree of Solo5.
+    Solo5(&'static str),
+}
+
+impl Case {
+    /// The test image of Solo5 for the row on `target`.
+    ///
+    /// # Errors
+    ///
+    /// Why there is none here.
+    pub(crate) fn stock(&self, target: Target) -> Result<PathBuf, Ending> {
+        let (Source::Solo5(name), Some(folder)) = (self.source, env::var_os(SOLO5_TESTS)) else {
+            return Err(Ending::Skipped(format!(
+                "no folder with Solo5's test images: `{SOLO5_TESTS}`"
+            )));
+        };
+        let image = format!("test_{name}/test_{name}.{}", target.name());
+        let image = PathBuf::from(folder).join(image);
+        match image.is_file() {
+            true => Ok(image),
+            false => Err(Ending::Skipped(format!(
+                "the test image of Solo5 was not built: {}",
+                image.display()
+            ))),
+        }
+    }
 }
 
 /// What a row works with.
@@ -83,16 +118,35 @@ impl Lab {
     /// On `platform`.
     pub fn not_on(&self, platform: Platform, reason: &'static str) -> Check {
         if self.platform == platform {
-            return Err(Ending::DoesNotApply(reason));
+            return Err(Ending::DoesNotApply(reason.into()));
         }
         Ok(())
+    }
+
+    /// Ends the row where a tender of Solo5 launches, which does not offer what it is about.
+    ///
+    /// # Errors
+    ///
+    /// On those platforms.
+    pub fn not_on_stock(&self, reason: &'static str) -> Check {
+        self.not_on(Platform::Solo5Spt, reason)?;
+        self.not_on(Platform::Solo5Hvt, reason)
     }
 }
 
 const fn row(name: &'static str, unikernel: &'static str, check: fn(&Lab) -> Check) -> Case {
     Case {
         name,
-        unikernel,
+        source: Source::Ours(unikernel),
+        check,
+    }
+}
+
+/// A row that shows that an image of Solo5's own ends as it does under Solo5's tenders.
+const fn stock(name: &'static str, image: &'static str, check: fn(&Lab) -> Check) -> Case {
+    Case {
+        name,
+        source: Source::Solo5(image),
         check,
     }
 }
@@ -112,15 +166,15 @@ pub const ALL: &[Case] = &[
     row("tasks-many", "tasks-many", program::succeeds),
     row("entropy", "entropy", program::entropy),
     row("panic", "panic", failing::panic),
-    row("exception", "exception", failing::faults),
-    row("zeropage", "zeropage", failing::faults),
-    row("xnow", "xnow", failing::faults),
-    row("wnox", "wnox", failing::faults),
-    row("wnox-heap", "wnox-heap", failing::faults),
-    row("wnox-stack", "wnox-stack", failing::faults),
-    row("rnow", "rnow", failing::faults),
-    row("rnox", "rnox", failing::faults),
-    row("stack-overflow", "stack-overflow", failing::stack_overflow),
+    row("exception", "exception", faults::exception),
+    row("zeropage", "zeropage", faults::zeropage),
+    row("xnow", "xnow", faults::writes),
+    row("wnox", "wnox", faults::executes),
+    row("wnox-heap", "wnox-heap", faults::executes),
+    row("wnox-stack", "wnox-stack", faults::executes),
+    row("rnow", "rnow", faults::writes),
+    row("rnox", "rnox", faults::executes),
+    row("stack-overflow", "stack-overflow", faults::stack_overflow),
     row("heap-overflow", "heap-overflow", failing::heap_overflow),
     row(
         "heap-double-free",
@@ -166,6 +220,28 @@ pub const ALL: &[Case] = &[
     row("malformed", "hello", malformed::manifests),
     row("malformed-headers", "hello", malformed::headers),
     row("malformed-files", "hello", malformed::files),
+    stock("solo5-hello", "hello", solo5::hello),
+    stock("solo5-quiet", "quiet", solo5::quiet),
+    stock("solo5-output", "output", solo5::exits),
+    stock("solo5-globals", "globals", solo5::succeeds),
+    stock("solo5-tls", "tls", solo5::succeeds),
+    stock("solo5-fpu", "fpu", solo5::succeeds),
+    stock("solo5-time", "time", solo5::succeeds),
+    stock("solo5-ssp", "ssp", solo5::aborts),
+    stock("solo5-notls", "notls", solo5::faults),
+    stock("solo5-exception", "exception", solo5::faults),
+    stock("solo5-zeropage", "zeropage", solo5::faults),
+    stock("solo5-xnow", "xnow", solo5::faults),
+    stock("solo5-wnox", "wnox", solo5::faults),
+    stock("solo5-rnow", "rnow", solo5::faults_on_hvt),
+    stock("solo5-rnox", "rnox", solo5::faults_on_hvt),
+    stock("solo5-seccomp", "seccomp", solo5::seccomp),
+    stock("solo5-devices", "mft_maxdevices", solo5::devices),
+    stock("solo5-block", "blk", solo5::block),
+    stock("solo5-net", "net", solo5::net),
+    stock("solo5-net-two", "net_2if", solo5::net_two),
+    stock("solo5-net-mtu", "net_mtu", solo5::net_mtu),
+    stock("solo5-net-ring", "net_ring", solo5::net_ring),
 ];
 
 #[cfg(test)]
@@ -192,7 +268,10 @@ mod tests {
             "echo",
             "iperf3",
         ];
-        let rows = ALL.iter().map(|case| case.unikernel);
+        let rows = ALL.iter().filter_map(|case| match case.source {
+            Source::Ours(unikernel) => Some(unikernel),
+            Source::Solo5(_) => None,
+        });
         let rows: BTreeSet<String> = rows
             .filter(|name| !examples.contains(name))
             .map(str::to_owned)

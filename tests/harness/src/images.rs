@@ -11,9 +11,12 @@ use std::{
 use anyhow::{Context, Result};
 
 use crate::{
-    platform::{Target, fata_spt},
+    platform::{Target, fata_hvt, fata_spt},
     workspace::{self, cargo},
 };
+
+/// The folder of sealed images, below that for files of the tests.
+const IMAGES: &str = "images";
 
 /// The built images, or why there is none.
 #[derive(Debug, Default)]
@@ -33,10 +36,23 @@ impl Images {
         for &target in targets {
             match target {
                 Target::Unix => images.build_unix(unikernels)?,
-                Target::Spt => images.build_spt(unikernels)?,
+                sealed => images.build_sealed(unikernels, sealed)?,
             }
         }
         Ok(images)
+    }
+
+    /// What was built before, and brought to a machine where nothing can be built.
+    pub fn found(unikernels: &[&str], target: Target) -> Self {
+        let mut images = Self::default();
+        for unikernel in unikernels {
+            let image = sealed(unikernel, target);
+            let found = image.is_file().then_some(image);
+            let found = found.ok_or_else(|| "did not build; cargo says above why".to_owned());
+            let key = ((*unikernel).to_owned(), target);
+            images.files.insert(key, found);
+        }
+        images
     }
 
     /// The image of a unikernel.
@@ -74,52 +90,47 @@ impl Images {
         Ok(())
     }
 
-    fn build_spt(&mut self, unikernels: &[&str]) -> Result<()> {
+    fn build_sealed(&mut self, unikernels: &[&str], target: Target) -> Result<()> {
+        let (package, tender) = match target {
+            Target::Hvt => ("fata-hvt", fata_hvt()),
+            _ => ("fata-spt", fata_spt()),
+        };
         let mut command = cargo();
-        command.args([
-            "build",
-            "--quiet",
-            "--package",
-            "fata-spt",
-            "--package",
-            "cargo-fata",
-        ]);
+        command.args(["build", "--quiet", "--package", "cargo-fata"]);
+        command.args(["--package", package]);
         let status = command.status().context("cannot run cargo")?;
         anyhow::ensure!(
             status.success(),
             "the tender or `cargo fata` does not build"
         );
-        anyhow::ensure!(
-            fata_spt().is_file(),
-            "the tender was not built: {:?}",
-            fata_spt()
-        );
-        let folder = scratch("images")?;
+        anyhow::ensure!(tender.is_file(), "the tender was not built: {tender:?}");
+        scratch(IMAGES)?;
         for unikernel in unikernels {
-            let image = folder.join(format!("{unikernel}.spt"));
-            let built = seal(&package(unikernel), &image)?;
-            let built = built.then_some(image);
+            let image = sealed(unikernel, target);
+            let built = seal(unikernel, target, &image)?.then_some(image);
             let built = built.ok_or_else(|| "does not build; cargo says above why".to_owned());
-            self.files
-                .insert(((*unikernel).to_owned(), Target::Spt), built);
+            self.files.insert(((*unikernel).to_owned(), target), built);
         }
         Ok(())
     }
 }
 
-/// Seals a package into an image for spt, as a user would.
-fn seal(package: &str, image: &Path) -> Result<bool> {
+/// Where the sealed image of a unikernel is.
+fn sealed(unikernel: &str, target: Target) -> PathBuf {
+    let name = format!("{unikernel}.{}", target.name());
+    workspace::target().join("test").join(IMAGES).join(name)
+}
+
+/// Seals a unikernel into an image, as a user would.
+fn seal(unikernel: &str, target: Target, image: &Path) -> Result<bool> {
+    if image.exists() {
+        // What is there afterwards was built now.
+        fs::remove_file(image).with_context(|| format!("cannot remove {image:?}"))?;
+    }
     let mut command = Command::new(workspace::target().join("debug/cargo-fata"));
     command.current_dir(workspace::root());
-    command.args([
-        "--quiet",
-        "build",
-        "--target",
-        "spt",
-        "--package",
-        package,
-        "--output",
-    ]);
+    command.args(["--quiet", "build", "--target", target.name()]);
+    command.args(["--package", &package(unikernel), "--output"]);
     Ok(command
         .arg(image)
         .status()

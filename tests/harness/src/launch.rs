@@ -14,6 +14,7 @@ use std::{
 use crate::{
     namespace::Namespace,
     outcome::{Ending, Outcome, Status},
+    pace,
 };
 
 /// How long a unikernel may take where nothing else is said.
@@ -153,7 +154,7 @@ impl Running {
             reader: Some(reader),
             line,
             start: Instant::now(),
-            limit,
+            limit: pace::limit(limit),
         })
     }
 

@@ -8,7 +8,8 @@
 //! - [`images`] builds, the sealed images with `cargo fata` itself;
 //! - [`launch`] starts a process and waits for it, with a limit; [`outcome`] judges how it ended;
 //! - [`namespace`] is the only network that a test may flood: one without a way out;
-//! - [`cases`] are the rows.
+//! - [`cases`] are the rows; `nested` takes them to a machine with KVM, and [`cell`] is what comes
+//!   back.
 //!
 //! A cell passes, fails, is skipped (the machine lacks something, and the reason names it), or does
 //! not apply (the fact is none on that platform, and the reason says why).
@@ -16,10 +17,13 @@
 #![forbid(unsafe_code)]
 
 pub mod cases;
+pub mod cell;
 pub mod images;
 pub mod launch;
 pub mod matrix;
 pub mod namespace;
+mod nested;
 pub mod outcome;
+pub mod pace;
 pub mod platform;
 mod workspace;

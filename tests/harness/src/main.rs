@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: ISC
 //! The matrix by itself: `cargo run -p fata-test-harness -- [ROW or PLATFORM]...`
+//!
+//! With `--cells` it is the part that runs in the nested machine.
 
 #![forbid(unsafe_code)]
 
@@ -9,11 +11,20 @@ use fata_test_harness::{matrix, platform::Platform};
 
 fn main() -> anyhow::Result<ExitCode> {
     let mut options = matrix::Options::default();
+    let mut inside = false;
     for word in std::env::args().skip(1) {
+        if word == "--cells" {
+            inside = true;
+            continue;
+        }
         match Platform::named(&word) {
             Some(platform) => options.platforms.push(platform),
             None => options.rows.push(word),
         }
+    }
+    if inside {
+        matrix::run_inside(&options)?;
+        return Ok(ExitCode::SUCCESS);
     }
     let summary = matrix::run(&options)?;
     println!();

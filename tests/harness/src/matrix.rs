@@ -1,21 +1,27 @@
 // SPDX-License-Identifier: ISC
 //! Runs the rows on the columns, and prints what came out.
 
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    env,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Result, ensure};
 
 use crate::{
-    cases::{self, Case, Lab},
+    cases::{self, Case, Lab, Source},
+    cell::Cell,
     images::{Images, scratch},
+    nested,
     outcome::{Check, Ending},
-    platform::{Platform, Target},
+    platform::{Platform, SOLO5_TESTS, Target},
 };
 
 /// Which part of the matrix to run.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Rows whose names begin with one of these; all if empty.
+    /// Rows whose names begin with one of these, or are what follows a `=`; all if empty.
     pub rows: Vec<String>,
     /// Columns; all if empty.
     pub platforms: Vec<Platform>,
@@ -39,18 +45,14 @@ pub struct Summary {
 /// If the tools that build and launch cannot be built, or no row has the name that was asked for.
 /// A unikernel that fails is a cell that failed.
 pub fn run(options: &Options) -> Result<Summary> {
-    let rows: Vec<&Case> = cases::ALL
-        .iter()
-        .filter(|case| options.wants(case))
-        .collect();
-    ensure!(
-        !rows.is_empty(),
-        "no row is called {}",
-        options.rows.join(" or ")
-    );
-    let mut columns = Platform::ALL.to_vec();
-    columns.retain(|column| options.platforms.is_empty() || options.platforms.contains(column));
+    let mut rows = options.rows()?;
+    let mut columns = options.columns();
     let mut summary = Summary::default();
+    if env::var_os(SOLO5_TESTS).is_none() {
+        rows.retain(|case| matches!(case.source, Source::Ours(_)));
+        let reason = format!("`{SOLO5_TESTS}` names no folder with Solo5's test images");
+        summary.skipped.push(format!("rows solo5-*: {reason}"));
+    }
     columns.retain(|column| match column.missing() {
         Some(reason) => {
             summary.skipped.push(format!("all of {column}: {reason}"));
@@ -59,41 +61,113 @@ pub fn run(options: &Options) -> Result<Summary> {
         None => true,
     });
     let images = build(&rows, &columns)?;
-    let mut cells = HashMap::new();
-    for case in &rows {
-        for &column in &columns {
-            let check = judge(case, column, &images)?;
-            report(case, column, &check, &mut summary);
-            cells.insert((case.name, column), check);
+    let virtual_cpu = |column: &Platform| column.target() == Target::Hvt;
+    let mut away: Vec<Platform> = columns.iter().copied().filter(virtual_cpu).collect();
+    if !away.is_empty() && nested::native(&images) {
+        away.clear();
+    }
+    let mut here = columns.clone();
+    here.retain(|column| !away.contains(column));
+    let mut cells = Cells::new();
+    let mut enter = |cell: Cell| {
+        report(&cell, &mut summary);
+        cells.insert((cell.row, cell.column), cell.check);
+    };
+    each(&rows, &here, &images, &mut enter)?;
+    if !away.is_empty()
+        && let Err(error) = nested::run(&rows, &away, &images, &mut enter)
+    {
+        let reason = format!("no KVM here, and no nested machine: {error:#}");
+        for column in &away {
+            summary.skipped.push(format!("all of {column}: {reason}"));
         }
+        columns.retain(|column| !away.contains(column));
     }
     print(&rows, &columns, &cells);
     Ok(summary)
 }
 
+/// Runs what was built elsewhere, and prints each cell on a line of its own, for the one who did.
+///
+/// # Errors
+///
+/// If no row has the name that was asked for, or no folder can be made.
+pub fn run_inside(options: &Options) -> Result<()> {
+    let rows = options.rows()?;
+    let images = Images::found(&unikernels(&rows), Target::Hvt);
+    each(&rows, &options.columns(), &images, &mut |cell: Cell| {
+        println!("{}", cell.line());
+    })
+}
+
+/// Fills the cells, row by row.
+fn each(
+    rows: &[&Case],
+    columns: &[Platform],
+    images: &Images,
+    enter: &mut impl FnMut(Cell),
+) -> Result<()> {
+    for case in rows {
+        for &column in columns {
+            let check = judge(case, column, images)?;
+            let row = case.name.to_owned();
+            enter(Cell { row, column, check });
+        }
+    }
+    Ok(())
+}
+
 impl Options {
+    fn rows(&self) -> Result<Vec<&'static Case>> {
+        let rows: Vec<_> = cases::ALL.iter().filter(|case| self.wants(case)).collect();
+        let names = self.rows.join(" or ");
+        ensure!(!rows.is_empty(), "no row is called {names}");
+        Ok(rows)
+    }
+
+    fn columns(&self) -> Vec<Platform> {
+        let mut columns = Platform::ALL.to_vec();
+        columns.retain(|column| self.platforms.is_empty() || self.platforms.contains(column));
+        columns
+    }
+
     fn wants(&self, case: &Case) -> bool {
-        self.rows.is_empty()
-            || self
-                .rows
-                .iter()
-                .any(|row| case.name.starts_with(row.as_str()))
+        let is = |row: &String| match row.strip_prefix('=') {
+            Some(name) => case.name == name,
+            None => case.name.starts_with(row.as_str()),
+        };
+        self.rows.is_empty() || self.rows.iter().any(is)
     }
 }
 
 fn build(rows: &[&Case], columns: &[Platform]) -> Result<Images> {
-    let unikernels: BTreeSet<&str> = rows.iter().map(|case| case.unikernel).collect();
-    let unikernels: Vec<&str> = unikernels.into_iter().collect();
+    let unikernels = unikernels(rows);
     let mut targets: Vec<Target> = columns.iter().map(|column| column.target()).collect();
     targets.dedup();
     println!("building {} unikernels", unikernels.len());
     Images::build(&unikernels, &targets)
 }
 
+fn unikernels(rows: &[&Case]) -> Vec<&'static str> {
+    let ours = rows.iter().filter_map(|case| match case.source {
+        Source::Ours(unikernel) => Some(unikernel),
+        Source::Solo5(_) => None,
+    });
+    ours.collect::<BTreeSet<_>>().into_iter().collect()
+}
+
 fn judge(case: &Case, column: Platform, images: &Images) -> Result<Check> {
-    let image = match images.get(case.unikernel, column.target()) {
-        Ok(image) => image.to_owned(),
-        Err(error) => return Ok(Err(Ending::Failed(error))),
+    let image = match case.source {
+        Source::Ours(unikernel) => images
+            .get(unikernel, column.target())
+            .map(Path::to_owned)
+            .map_err(Ending::Failed),
+        Source::Solo5(_) if column == Platform::Unix || column.is_stock() => Ok(PathBuf::new()),
+        Source::Solo5(_) => case.stock(column.target()),
+    };
+    let image = match image {
+        Ok(image) => image,
+        Err(ending) => return Ok(Err(ending)),
     };
     let scratch = scratch(&format!("{}-{column}", case.name))?;
     let lab = Lab {
@@ -104,9 +178,9 @@ fn judge(case: &Case, column: Platform, images: &Images) -> Result<Check> {
     Ok((case.check)(&lab))
 }
 
-fn report(case: &Case, column: Platform, check: &Check, summary: &mut Summary) {
-    let name = case.name;
-    match check {
+fn report(cell: &Cell, summary: &mut Summary) {
+    let (name, column) = (&cell.row, cell.column);
+    match &cell.check {
         Ok(()) => summary.passed += 1,
         Err(Ending::Failed(how)) => {
             summary.failed += 1;
@@ -121,7 +195,7 @@ fn report(case: &Case, column: Platform, check: &Check, summary: &mut Summary) {
     }
 }
 
-type Cells = HashMap<(&'static str, Platform), Check>;
+type Cells = HashMap<(String, Platform), Check>;
 
 fn print(rows: &[&Case], columns: &[Platform], cells: &Cells) {
     let width = rows.iter().map(|case| case.name.len()).max().unwrap_or(0);
@@ -130,16 +204,17 @@ fn print(rows: &[&Case], columns: &[Platform], cells: &Cells) {
         header += &format!("  {column:9}");
     }
     println!("{}", header.trim_end());
-    let mut notes = Vec::new();
+    let mut notes = BTreeMap::<(&str, &str), Vec<&str>>::new();
     for case in rows {
         let mut line = format!("{:width$}", case.name);
         for &column in columns {
-            let word = match &cells[&(case.name, column)] {
+            let word = match &cells[&(case.name.to_owned(), column)] {
                 Ok(()) => "pass",
                 Err(Ending::Failed(_)) => "FAIL",
                 Err(Ending::Skipped(_)) => "skip",
                 Err(Ending::DoesNotApply(reason)) => {
-                    notes.push(format!("  - {} on {column}: {reason}", case.name));
+                    let note = notes.entry((column.name(), reason)).or_default();
+                    note.push(case.name);
                     "-"
                 }
             };
@@ -149,6 +224,8 @@ fn print(rows: &[&Case], columns: &[Platform], cells: &Cells) {
     }
     if !notes.is_empty() {
         println!("does not apply:");
-        notes.iter().for_each(|note| println!("{note}"));
+        for ((column, reason), rows) in notes {
+            println!("  - on {column}: {reason}: {}", rows.join(", "));
+        }
     }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: ISC
 //! How a unikernel ended, and whether that is what the row expects.
 
-use std::{fmt, time::Duration};
+use std::{borrow::Cow, fmt, time::Duration};
 
 /// Bytes of output shown with a failure, from its end.
 const SHOWN: usize = 2000;
@@ -19,7 +19,7 @@ pub enum Ending {
     /// This machine lacks what it needs.
     Skipped(String),
     /// The fact is none on this platform.
-    DoesNotApply(&'static str),
+    DoesNotApply(Cow<'static, str>),
 }
 
 /// What a row comes to.

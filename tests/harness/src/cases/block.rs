@@ -4,10 +4,7 @@
 use std::fs;
 
 use super::Lab;
-use crate::{
-    outcome::{Check, Ending},
-    platform::Platform,
-};
+use crate::outcome::{Check, Ending};
 
 /// Bytes of the disk: an even number of sectors of either size.
 const SIZE: usize = 4 << 20;
@@ -70,7 +67,7 @@ fn refused(lab: &Lab, size: usize) -> Check {
     if outcome.output.contains("SUCCESS") {
         return outcome.fails("the tender to refuse the file");
     }
-    if lab.platform != Platform::Solo5Spt {
+    if !lab.platform.is_stock() {
         outcome.says("odd.img")?;
     }
     Ok(())

@@ -14,7 +14,7 @@ use super::Lab;
 use crate::{
     namespace::Namespace,
     outcome::{Check, Ending},
-    workspace,
+    pace, workspace,
 };
 
 /// How long it may take until there is a lease.
@@ -106,7 +106,7 @@ fn reached(lab: &Lab, namespace: &Namespace) -> Check {
         let ping = namespace.run("ping -q -c 1 -w 1 10.0.0.60")?;
         match ping.exits(0) {
             Ok(()) => break,
-            Err(failed) if start.elapsed() > LIMIT => return Err(failed),
+            Err(failed) if start.elapsed() > pace::limit(LIMIT) => return Err(failed),
             Err(_) => {}
         }
     }
@@ -184,7 +184,7 @@ fn dhclient(lab: &Lab, namespace: &Namespace) -> Check {
 /// Waits until a file says something.
 fn said(file: &str, text: &str) -> bool {
     let start = Instant::now();
-    while start.elapsed() < LIMIT {
+    while start.elapsed() < pace::limit(LIMIT) {
         if fs::read_to_string(file).is_ok_and(|content| content.contains(text)) {
             return true;
         }

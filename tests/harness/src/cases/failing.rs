@@ -2,26 +2,7 @@
 //! Rows about programs that do what must not be done, and how they are stopped.
 
 use super::Lab;
-use crate::{
-    outcome::{Check, Status},
-    platform::Platform,
-};
-
-pub(super) fn faults(lab: &Lab) -> Check {
-    lab.launch().run()?.faults()
-}
-
-/// The guard page stops it, not what lies behind.
-pub(super) fn stack_overflow(lab: &Lab) -> Check {
-    lab.not_on(Platform::Solo5Spt, "the stock tender offers no guard page")?;
-    let outcome = lab.launch().run()?;
-    let says_so = outcome.status == Status::Killed(6) && outcome.output.contains("overflow");
-    if lab.platform == Platform::Unix && says_so {
-        // std explains the fault at its own guard page and aborts.
-        return Ok(());
-    }
-    outcome.faults()
-}
+use crate::{outcome::Check, platform::Platform};
 
 /// Message, place and return addresses, and status 255.
 pub(super) fn panic(lab: &Lab) -> Check {
@@ -97,5 +78,8 @@ pub(super) fn seccomp(lab: &Lab) -> Check {
         Platform::Unix,
         "a plain process makes the system calls that it likes",
     )?;
+    for platform in [Platform::Hvt, Platform::Solo5Hvt] {
+        lab.not_on(platform, "on a virtual CPU there are no system calls")?;
+    }
     lab.launch().run()?.is_killed_by_filter()
 }

@@ -11,7 +11,7 @@ use fata_abi::{manifest, note};
 use super::Lab;
 use crate::{
     outcome::{Check, Ending},
-    platform::Platform,
+    platform::{Platform, Target},
 };
 
 const PROGRAM_HEADER: usize = 56;
@@ -23,6 +23,18 @@ type Place = (fn(&[u8]) -> usize, usize);
 
 /// Manifests and ABI notes.
 pub(super) fn manifests(lab: &Lab) -> Check {
+    let (wrong, target, version) = match lab.platform.target() {
+        Target::Hvt => (
+            2,
+            "is an image for spt, not hvt",
+            "version 9 of the hvt ABI",
+        ),
+        _ => (
+            1,
+            "is an image for hvt, not spt",
+            "version 9 of the spt ABI",
+        ),
+    };
     let spoiled: [(&str, Place, u32, &str); 9] = [
         ("version", (manifest_at, 0), 2, "version is 2"),
         ("no-entries", (manifest_at, 4), 0, "0 entries"),
@@ -30,8 +42,8 @@ pub(super) fn manifests(lab: &Lab) -> Check {
         ("size", (manifest_at, 4), 2, "entry count"),
         ("first", (manifest_at, 8 + 68), 1, "entry 0"),
         ("none", (manifest_header, 0), 0, "no manifest note"),
-        ("target", (abi_at, 0), 1, "is an image for hvt, not spt"),
-        ("abi", (abi_at, 4), 9, "version 9 of the spt ABI"),
+        ("target", (abi_at, 0), wrong, target),
+        ("abi", (abi_at, 4), 9, version),
         ("no-abi", (abi_header, 0), 0, "no ABI note"),
     ];
     numbers(lab, &spoiled)
@@ -87,7 +99,7 @@ fn refused(lab: &Lab, name: &str, image: &[u8], message: &str) -> Check {
     fs::write(&file, image).map_err(|error| Ending::Failed(error.to_string()))?;
     let outcome = lab.platform.launch(&file).option("--mem=16").run()?;
     outcome.exits(1)?;
-    if lab.platform == Platform::Spt {
+    if !lab.platform.is_stock() {
         outcome.says(message)?;
         outcome.says(&format!("{name}`"))?;
     }

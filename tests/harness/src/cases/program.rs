@@ -4,7 +4,7 @@
 use std::{fmt::Write, time::Duration};
 
 use super::Lab;
-use crate::outcome::Check;
+use crate::{outcome::Check, pace};
 
 pub(super) fn succeeds(lab: &Lab) -> Check {
     lab.launch().run()?.success()
@@ -113,7 +113,7 @@ pub(super) fn time(lab: &Lab) -> Check {
     let outcome = lab.launch().run()?;
     outcome.success()?;
     let slept = Duration::from_millis(5 * 200);
-    if outcome.duration < slept || outcome.duration > slept + Duration::from_secs(4) {
+    if outcome.duration < slept || outcome.duration > slept + pace::limit(Duration::from_secs(4)) {
         return outcome.fails(&format!(
             "{slept:?} of sleep to take so, not {:?}",
             outcome.duration

@@ -12,8 +12,7 @@ use super::Lab;
 use crate::{
     namespace::Namespace,
     outcome::{Check, Ending},
-    platform::Platform,
-    workspace,
+    pace, workspace,
 };
 
 /// How long a step may take.
@@ -23,7 +22,7 @@ const CONNECTIONS: usize = 32;
 
 /// The echo service: a long stream to its end, many short ones side by side, datagrams.
 pub(super) fn echo(lab: &Lab) -> Check {
-    lab.not_on(Platform::Solo5Spt, "the stock tender has no user network")?;
+    lab.not_on_stock("the stock tender has no user network")?;
     let failed = |error: io::Error| Ending::Failed(format!("cannot talk to the image: {error}"));
     let port = TcpListener::bind("127.0.0.1:0")
         .and_then(|listener| listener.local_addr())
@@ -41,7 +40,7 @@ fn talk(port: u16) -> io::Result<()> {
     datagram(port)?;
     let connect = || -> io::Result<TcpStream> {
         let stream = TcpStream::connect(("127.0.0.1", port))?;
-        stream.set_read_timeout(Some(LIMIT))?;
+        stream.set_read_timeout(Some(pace::limit(LIMIT)))?;
         Ok(stream)
     };
     // More than all buffers on the way hold: the service must send while it receives.
@@ -93,7 +92,7 @@ fn datagram(port: u16) -> io::Result<()> {
             .and_then(|_| socket.recv(&mut buffer))
         {
             Ok(len) => return same(&buffer[..len], &[7; 1472]),
-            Err(error) if start.elapsed() > LIMIT => return Err(error),
+            Err(error) if start.elapsed() > pace::limit(LIMIT) => return Err(error),
             Err(_) => thread::sleep(Duration::from_millis(10)),
         }
     }
@@ -143,7 +142,7 @@ fn clients(namespace: &Namespace, tests: &[&str]) -> Check {
     let start = Instant::now();
     // The image may not be up yet.
     while let Err(failed) = namespace.run(&format!("{client} -n 4M"))?.exits(0) {
-        if start.elapsed() > LIMIT {
+        if start.elapsed() > pace::limit(LIMIT) {
             return Err(failed);
         }
         thread::sleep(Duration::from_millis(20));
@@ -173,7 +172,7 @@ fn clients(namespace: &Namespace, tests: &[&str]) -> Check {
 fn until(mut asked: impl FnMut() -> Result<bool, Ending>) -> Check {
     let start = Instant::now();
     while !asked()? {
-        if start.elapsed() > LIMIT {
+        if start.elapsed() > pace::limit(LIMIT) {
             return Err(Ending::Failed(format!("it was not so within {LIMIT:?}")));
         }
         thread::sleep(Duration::from_millis(20));

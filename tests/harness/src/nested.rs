@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: ISC
+//! Columns that need KVM, where the machine has none: all their rows in one boot of the nested
+//! machine (`tests/nested`).
+//!
+//! The harness goes in itself, with images, tenders and the programs of rows, each under the name
+//! that it has here, and judges there as it does here. It says each cell on a line ([`Cell`]).
+
+use std::{env, fmt::Write as _, path::PathBuf, process::Command, time::Duration};
+
+use anyhow::{Context, Result};
+use fata_nested::{Bed, Payload};
+
+use crate::{
+    cases::{Case, Source},
+    cell::Cell,
+    images::{Images, scratch},
+    outcome::Ending,
+    pace,
+    platform::{Platform, SOLO5_HVT, SOLO5_TESTS, Target, fata_hvt, solo5_hvt},
+    workspace,
+};
+
+/// How much slower it is in there, for what rows wait for and for what they count.
+const SLOWNESS: u32 = 5;
+/// How long the machine may be on: so many seconds for each cell, of which most take one.
+const CELL: Duration = Duration::from_secs(12);
+const BOOT: Duration = Duration::from_secs(60);
+/// Programs that rows use, beside those of busybox. A row without its own is skipped.
+const PROGRAMS: [&str; 11] = [
+    "bash", "curl", "dhclient", "dig", "dnsmasq", "ip", "iperf3", "nginx", "nsenter", "ping",
+    "unshare",
+];
+
+/// Whether a virtual CPU can be had here without the nested machine: our tender starts an image.
+pub(crate) fn native(images: &Images) -> bool {
+    let Ok(hello) = images.get("hello", Target::Hvt) else {
+        return false;
+    };
+    let launch = Platform::Hvt.launch(hello).option("--mem=4");
+    launch.run().is_ok_and(|outcome| outcome.success().is_ok())
+}
+
+/// Runs `rows` on `columns` inside, and hands each cell to `enter`, when it is heard of.
+///
+/// # Errors
+///
+/// Why there is no nested machine here; `enter` was not called then.
+pub(crate) fn run(
+    rows: &[&Case],
+    columns: &[Platform],
+    images: &Images,
+    enter: &mut (impl FnMut(Cell) + Send),
+) -> Result<()> {
+    let cache = workspace::target().join("nested");
+    let mut bed = Bed::find(&cache)?;
+    let all = rows
+        .iter()
+        .flat_map(|case| columns.iter().map(move |&column| (case.name, column)));
+    let mut expected: Vec<(&str, Platform)> = all.collect();
+    bed.limit = BOOT + CELL * u32::try_from(expected.len()).unwrap_or(u32::MAX);
+    let mut payload = Payload::new()?;
+    put(&mut payload, rows, images)?;
+    payload.job(&job(rows, columns));
+    println!("running {} cells in the nested machine", expected.len());
+    let ended = bed.run(&mut payload, &scratch("nested")?, |line| {
+        match Cell::read(line) {
+            Some(cell) => {
+                expected.retain(|&(row, column)| (row, column) != (&cell.row, cell.column));
+                enter(cell);
+            }
+            None => println!("  nested: {line}"),
+        }
+    });
+    let how = match ended {
+        Ok(report) => {
+            println!("it was on for {:.0} s", report.duration.as_secs_f32());
+            format!("its harness ended with status {}", report.status)
+        }
+        Err(error) => format!("{error:#}"),
+    };
+    for (number, (row, column)) in expected.into_iter().enumerate() {
+        // The whole story with the first: it is the one that was running.
+        let how = match number {
+            0 => format!("the nested machine did not say how this ended: {how}"),
+            _ => "the nested machine had ended before".to_owned(),
+        };
+        enter(Cell {
+            row: row.to_owned(),
+            column,
+            check: Err(Ending::Failed(how)),
+        });
+    }
+    Ok(())
+}
+
+fn put(payload: &mut Payload, rows: &[&Case], images: &Images) -> Result<()> {
+    for case in rows {
+        if let Source::Ours(unikernel) = case.source
+            && let Ok(image) = images.get(unikernel, Target::Hvt)
+        {
+            payload.same(image)?;
+        }
+    }
+    for program in [harness()?, fata_hvt()] {
+        payload.same(&program)?;
+    }
+    if let Some(tender) = solo5_hvt() {
+        payload.same(&tender)?;
+    }
+    for image in rows.iter().filter_map(|case| case.stock(Target::Hvt).ok()) {
+        payload.same(&image)?;
+    }
+    for program in PROGRAMS {
+        payload.program(program)?;
+    }
+    // What the web server of the examples serves, and nginx for comparison.
+    payload.same(&workspace::root().join("examples/app/www/site"))
+}
+
+/// The harness as a program, also where it runs as a part of another.
+fn harness() -> Result<PathBuf> {
+    let mut cargo: Command = workspace::cargo();
+    cargo.args(["build", "--quiet", "--package", "fata-test-harness"]);
+    let status = cargo.status().context("cannot run cargo")?;
+    anyhow::ensure!(status.success(), "the harness does not build");
+    Ok(workspace::target().join("debug/fata-test-harness"))
+}
+
+fn job(rows: &[&Case], columns: &[Platform]) -> String {
+    let mut script = format!("export {}={SLOWNESS}\n", pace::SLOWNESS);
+    let mut variable = |name: &str, value: Option<std::ffi::OsString>| {
+        if let Some(value) = value {
+            let _ = writeln!(script, "export {name}='{}'", value.display());
+        }
+    };
+    variable("CARGO_TARGET_DIR", Some(workspace::target().into()));
+    variable(SOLO5_HVT, solo5_hvt().map(Into::into));
+    variable(SOLO5_TESTS, env::var_os(SOLO5_TESTS));
+    let harness = workspace::target().join("debug/fata-test-harness");
+    let _ = write!(script, "exec '{}' --cells", harness.display());
+    for column in columns {
+        let _ = write!(script, " {column}");
+    }
+    for case in rows {
+        let _ = write!(script, " ={}", case.name);
+    }
+    script
+}
