@@ -228,7 +228,8 @@ impl Frames {
     /// that sleeps is kicked for many of them, and as long as it has some it comes by itself.
     fn lend(&self, handle: Handle, nic: Nic, pool: &Pool) {
         let mut device = self.devices[handle.index()].get();
-        if device.empty > device.share / 2 {
+        // Those that are filled count: each that is taken would else be one more to lend.
+        if device.empty + device.filled > device.share / 2 {
             return;
         }
         let large = nic.offload.receive_large;
