@@ -122,8 +122,15 @@ pub fn serve<D: Debuggee>(connection: TcpStream, debuggee: &mut D) -> io::Result
     Ok(outcome)
 }
 
+/// What to type to look into a core file that was written, for standard error.
+pub fn core_invitation(image: &Path, core: &Path) -> String {
+    let file = symbols(image);
+    let (file, core) = (file.display(), core.display());
+    format!("the guest failed; look into it with: gdb {file} {core}")
+}
+
 /// The file for gdb beside `image`: with its symbols where there is one, as `IMAGE.debug`.
-pub fn symbols(image: &Path) -> PathBuf {
+fn symbols(image: &Path) -> PathBuf {
     let mut symbols = image.as_os_str().to_owned();
     symbols.push(".debug");
     let symbols = PathBuf::from(symbols);

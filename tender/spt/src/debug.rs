@@ -142,14 +142,7 @@ fn end_as(end: Stop) -> ! {
 /// Writes the core file of a guest, and says so.
 fn say_core(image: &Path, result: io::Result<std::path::PathBuf>) {
     match result {
-        Ok(path) => {
-            let file = gdb::symbols(image);
-            eprintln!(
-                "fata-spt: the guest failed; look into it with: gdb {} {}",
-                file.display(),
-                path.display()
-            );
-        }
+        Ok(path) => eprintln!("fata-spt: {}", gdb::core_invitation(image, &path)),
         Err(error) => eprintln!("fata-spt: cannot write the core file: {error}"),
     }
 }
