@@ -13,6 +13,7 @@
 use std::{
     fs::File,
     io::{self, BufWriter, Write},
+    os::fd::{AsRawFd, RawFd},
     path::Path,
 };
 
@@ -93,6 +94,12 @@ impl Trace {
     /// The file cannot be written.
     pub fn flush(&mut self) -> io::Result<()> {
         self.file.flush()
+    }
+}
+
+impl AsRawFd for Trace {
+    fn as_raw_fd(&self) -> RawFd {
+        self.file.get_ref().as_raw_fd()
     }
 }
 

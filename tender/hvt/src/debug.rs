@@ -2,15 +2,20 @@
 //! Looking into a guest: how it runs if gdb, a core file or a trace is asked for.
 //!
 //! [`Tools`] opens what that takes while the tender may; `guest` runs the guest in place of
-//! [`run_guest`](crate::run_guest), and shows it to `fata-tender-debug`. `core` keeps a place for
-//! the core file, which a sandboxed process could not make.
+//! `run_guest`, and shows it to `fata-tender-debug`. `core` keeps a place for the core file, which a
+//! sandboxed process could not make.
+//!
+//! The thread of the virtual CPU has no filter of system calls then, for what it takes to serve a
+//! debugger is much; all else of the sandbox, and the filters of other threads, are there.
 
 mod core;
 mod guest;
 
 use std::{
     io,
-    path::{Path, PathBuf},
+    net::TcpStream,
+    os::fd::{AsRawFd, RawFd},
+    path::PathBuf,
 };
 
 use fata_tender::{Error, options::Run};
@@ -30,7 +35,8 @@ const PATIENCE: u32 = 100;
 
 /// What looks into the guest.
 pub(crate) struct Tools {
-    gdb: Option<Listener>,
+    listener: Option<Listener>,
+    connection: Option<TcpStream>,
     core: Option<Core>,
     trace: Option<Trace>,
     image: PathBuf,
@@ -48,7 +54,8 @@ impl Tools {
         let folder = debug.core_folder.as_deref();
         let folder = folder.map(CoreFolder::new).transpose()?;
         Ok(Some(Self {
-            gdb,
+            listener: gdb,
+            connection: None,
             core: folder.as_ref().map(Core::reserve).transpose()?,
             trace,
             image: run.image.clone(),
@@ -57,25 +64,37 @@ impl Tools {
 
     /// Whether the guest's code will be changed, for breakpoints.
     pub(crate) fn writes_code(&self) -> bool {
-        self.gdb.is_some()
+        self.listener.is_some()
     }
 
-    /// Runs the guest, which begins at `entry`, to its end, and returns the exit status.
+    /// Waits for gdb, while there can still be a connection.
+    pub(crate) fn ready(mut self) -> Result<Self, Error> {
+        if let Some(listener) = self.listener.take() {
+            eprintln!("fata-hvt: {}", listener.invitation(&self.image));
+            self.connection = Some(listener.accept().map_err(cannot)?);
+        }
+        Ok(self)
+    }
+
+    /// What has to stay open.
+    pub(crate) fn descriptors(&self) -> Vec<RawFd> {
+        let mut kept = Vec::new();
+        kept.extend(self.connection.as_ref().map(AsRawFd::as_raw_fd));
+        kept.extend(self.trace.as_ref().map(AsRawFd::as_raw_fd));
+        kept.extend(self.core.iter().flat_map(Core::descriptors));
+        kept
+    }
+
+    /// Runs the guest to its end, and returns the exit status.
     pub(crate) fn run(
         self,
         hypervisor: &mut impl Hypervisor,
         host: &mut Host<'_>,
-        entry: u64,
     ) -> Result<u8, Error> {
-        let cannot = |error| Error::new(format!("cannot look into the guest: {error}"));
-        let image = self.image;
-        let mut guest = Guest::new(hypervisor, host, self.core, self.trace, &image);
-        if let Some(listener) = self.gdb {
-            guest.run_to(entry).map_err(cannot)?;
-            if let Some(status) = guest.status() {
-                return Ok(status);
-            }
-            serve(listener, &mut guest, &image).map_err(cannot)?;
+        let mut guest = Guest::new(hypervisor, host, self.core, self.trace, &self.image);
+        if let Some(connection) = self.connection {
+            guest.pass_probe().map_err(cannot)?;
+            serve(connection, &mut guest).map_err(cannot)?;
         }
         loop {
             if let Some(status) = guest.status() {
@@ -86,13 +105,11 @@ impl Tools {
     }
 }
 
-fn serve(
-    listener: Listener,
-    guest: &mut Guest<'_, '_, impl Hypervisor>,
-    image: &Path,
-) -> io::Result<()> {
-    eprintln!("fata-hvt: {}", listener.invitation(image));
-    let connection = listener.accept()?;
+fn cannot(error: io::Error) -> Error {
+    Error::new(format!("cannot look into the guest: {error}"))
+}
+
+fn serve(connection: TcpStream, guest: &mut Guest<'_, '_, impl Hypervisor>) -> io::Result<()> {
     interrupt_every(PATIENCE);
     guest.attach(true);
     let outcome = gdb::serve(connection, guest)?;

@@ -8,13 +8,14 @@
 //! In order of running: [`boot`] (what lies where, and what the guest is told), [`memory`] (the one
 //! way to what is the guest's), [`cpu`] (the state at the start), [`probe`] (is this a CPU at all),
 //! [`hypervisor`] and its one implementation [`kvm`], [`hypercall`] with [`devices`] and
-//! [`console`], [`ring`]; from [`filter`] on there is little that the process can do besides. The ABI
-//! is Solo5's hvt, version 2, so images of MirageOS run too; [`fata_abi::offer::Offer`] is what goes
-//! beyond it.
+//! [`console`], [`ring`]; from [`filter`] on there is little that the process can do besides;
+//! `debug`, if the guest is to be looked into. The ABI is Solo5's hvt, version 2, so images of
+//! MirageOS run too; [`fata_abi::offer::Offer`] is what goes beyond it.
 
 pub mod boot;
 pub mod console;
 pub mod cpu;
+mod debug;
 pub mod devices;
 pub mod filter;
 pub mod hypercall;
@@ -38,6 +39,7 @@ use crate::{
     boot::Layout,
     console::Console,
     cpu::Start,
+    debug::Tools,
     devices::Devices,
     filter::Thread,
     hypercall::{Host, Outcome},
@@ -73,6 +75,7 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> u8 {
 /// Starts a guest and runs it to its end, which is that of the process.
 fn start(run: &Run) -> Result<Never, Error> {
     sandbox::check_host()?;
+    let tools = Tools::open(run)?;
     let Guest {
         source,
         image,
@@ -106,7 +109,9 @@ fn start(run: &Run) -> Result<Never, Error> {
         kvm.has_gigabyte_pages(),
     )?;
     let entry = probe::prepare(&memory, image.entry);
-    memory.guard(&image)?;
+    if !tools.as_ref().is_some_and(Tools::writes_code) {
+        memory.guard(&image)?;
+    }
     // It lasts as long as the process: the virtual machine and other threads have it.
     let memory: &'static Memory = Box::leak(Box::new(memory));
     kvm.map(memory)?;
@@ -115,7 +120,7 @@ fn start(run: &Run) -> Result<Never, Error> {
         stack: layout.end - 8,
         argument: BOOT_INFO,
     })?;
-    become_guest(kvm, memory, attached, &layout, has_child)
+    become_guest(kvm, memory, attached, &layout, has_child, tools)
 }
 
 /// Gives up what the guest does not need, and runs it.
@@ -125,6 +130,7 @@ fn become_guest(
     attached: Vec<Attached>,
     layout: &Layout,
     has_child: bool,
+    tools: Option<Tools>,
 ) -> Result<Never, Error> {
     let attachments: Vec<_> = attached.iter().map(Attached::attachment).collect();
     let devices: &'static Devices = Box::leak(Box::new(Devices::new(attached)));
@@ -133,20 +139,26 @@ fn become_guest(
     let mut kept = hypervisor.descriptors();
     kept.extend(attachments.iter().map(|device| device.fd));
     kept.extend(threads.descriptors());
-    filter::enter(kept, has_child)?;
+    let tools = tools.map(Tools::ready).transpose()?;
+    kept.extend(tools.iter().flat_map(Tools::descriptors));
+    filter::enter(kept, has_child || tools.is_some())?;
     settle();
     threads.start(&attachments)?;
-    let thread = Thread::Cpu {
-        descriptors: &hypervisor.descriptors(),
-        requests: hypervisor.requests(),
-    };
-    filter::close(thread, &attachments)?;
     let mut host = Host {
         memory,
         devices,
         rings: rings.filter(|_| layout.offer),
         console: Console::new(rustix::stdio::stdout()),
     };
+    if let Some(tools) = tools {
+        let status = tools.run(&mut hypervisor, &mut host)?;
+        system::exit(status);
+    }
+    let thread = Thread::Cpu {
+        descriptors: &hypervisor.descriptors(),
+        requests: hypervisor.requests(),
+    };
+    filter::close(thread, &attachments)?;
     system::exit(run_guest(&mut hypervisor, &mut host))
 }
 

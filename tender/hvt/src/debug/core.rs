@@ -8,7 +8,10 @@
 use std::{
     fs::{self, File},
     io::{self, Read, Write},
-    os::{fd::AsRawFd, unix::net::UnixStream},
+    os::{
+        fd::{AsRawFd, RawFd},
+        unix::net::UnixStream,
+    },
     path::PathBuf,
 };
 
@@ -42,6 +45,11 @@ impl Core {
             }
             _ => Ok(Self { path, file, keeper }),
         }
+    }
+
+    /// What has to stay open.
+    pub(super) fn descriptors(&self) -> [RawFd; 2] {
+        [self.file.as_raw_fd(), self.keeper.as_raw_fd()]
     }
 
     /// Writes the file, which stays, and returns where it is.

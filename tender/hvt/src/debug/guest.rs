@@ -17,23 +17,21 @@ use fata_tender_debug::{
     core_file::{Region, State},
     gdb,
     trace::{self, Argument, Trace},
-    watch::{Kind, Point, SLOTS},
+    watch::{self, Point, SLOTS},
 };
 
 use super::{PATIENCE, core::Core, signal_of};
 use crate::{
     STOPPED,
     hypercall::{Host, Outcome},
-    hypervisor::{BreakOn, Debug, Exit, HardwareBreak, Hypervisor},
-    probe,
+    hypervisor::{Exit, Hypervisor},
+    probe::{self, NoCpu},
 };
 
 /// Words below a cookie in an image of ours: 15 registers and the vector.
 const FRAME_BELOW: u64 = 16;
 /// Words from the cookie on: cr2, error, rip, cs, rflags, rsp, ss.
 const FRAME_ABOVE: u64 = 7;
-/// Where each of gdb's registers stands among the hypervisor's.
-const ORDER: [usize; 16] = [0, 3, 1, 2, 6, 7, 5, 4, 8, 9, 10, 11, 12, 13, 14, 15];
 
 /// A guest that can be looked into.
 pub(super) struct Guest<'a, 'b, H> {
@@ -42,7 +40,7 @@ pub(super) struct Guest<'a, 'b, H> {
     core: Option<Core>,
     trace: Option<Trace>,
     image: &'a Path,
-    debug: Debug,
+    points: [Option<Point>; SLOTS],
     attached: bool,
     /// Its end, and its registers at that.
     end: Option<(u8, Registers)>,
@@ -63,7 +61,7 @@ impl<'a, 'b, H: Hypervisor> Guest<'a, 'b, H> {
             core,
             trace,
             image,
-            debug: Debug::default(),
+            points: [None; SLOTS],
             attached: false,
             end: None,
         }
@@ -77,16 +75,12 @@ impl<'a, 'b, H: Hypervisor> Guest<'a, 'b, H> {
     /// Whether there is a debugger from now on.
     pub(super) fn attach(&mut self, attached: bool) {
         self.attached = attached;
-        self.debug = Debug {
-            software: attached,
-            ..Debug::default()
-        };
     }
 
-    /// Lets it run to `entry`, behind the few instructions of the probe: one by one, which takes
+    /// Lets it run to its first instruction, behind those of the probe: one by one, which takes
     /// neither its memory nor a debug register.
-    pub(super) fn run_to(&mut self, entry: u64) -> io::Result<()> {
-        while self.end.is_none() && self.registers()?.rip != entry {
+    pub(super) fn pass_probe(&mut self) -> io::Result<()> {
+        while self.end.is_none() && probe::contains(self.hypervisor.instruction()) {
             self.resume(true, None)?;
             self.advance()?;
         }
@@ -105,32 +99,22 @@ impl<'a, 'b, H: Hypervisor> Guest<'a, 'b, H> {
                 }
             }
             Exit::Interrupted => Ok(None),
-            Exit::Debug { software } => self.debugged(software).map(Some),
+            Exit::Debug { breakpoint, status } => Ok(Some(self.debugged(breakpoint, status))),
             Exit::Failed(failure) => {
-                if probe::contains(self.registers()?.rip) {
-                    return Err(io::Error::other(probe::failed(failure)));
+                if probe::contains(self.hypervisor.instruction()) {
+                    return Err(io::Error::other(NoCpu(failure).to_string()));
                 }
                 self.stopped(&failure.to_string())
             }
         }
     }
 
-    fn debugged(&mut self, software: bool) -> io::Result<Stop> {
-        let rip = self.registers()?.rip;
-        if software {
-            return Ok(Stop::Breakpoint(rip));
+    fn debugged(&mut self, breakpoint: bool, status: u64) -> Stop {
+        match watch::hit(status) {
+            _ if breakpoint => Stop::Breakpoint(self.hypervisor.instruction()),
+            Some(slot) => Stop::Watch(slot),
+            None => Stop::Step,
         }
-        let found = |wanted: &dyn Fn(&HardwareBreak) -> bool| {
-            let mut points = self.debug.hardware.iter();
-            points.position(|point| point.as_ref().is_some_and(wanted))
-        };
-        let here = found(&|point| point.on == BreakOn::Execute && point.address == rip);
-        let watched = found(&|point| point.on != BreakOn::Execute);
-        Ok(match (here, watched) {
-            (Some(slot), _) => Stop::Watch(slot),
-            (None, Some(slot)) if !self.debug.step => Stop::Watch(slot),
-            _ => Stop::Step,
-        })
     }
 
     fn halted(&mut self, status: u8, cookie: u64) -> io::Result<Option<Stop>> {
@@ -343,26 +327,11 @@ impl<H: Hypervisor> Debuggee for Guest<'_, '_, H> {
         if let Some((_, registers)) = self.end {
             return Ok(registers);
         }
-        let cpu = self.hypervisor.registers().map_err(io::Error::other)?;
-        Ok(Registers {
-            general: ORDER.map(|at| cpu.general[at]),
-            rip: cpu.rip,
-            rflags: cpu.rflags,
-            segments: cpu.segments,
-            fs_base: cpu.fs_base,
-            gs_base: cpu.gs_base,
-            ..Registers::default()
-        })
+        self.hypervisor.registers().map_err(io::Error::other)
     }
 
     fn set_registers(&mut self, registers: &Registers) -> io::Result<()> {
-        let mut cpu = self.hypervisor.registers().map_err(io::Error::other)?;
-        for (at, value) in ORDER.into_iter().zip(registers.general) {
-            cpu.general[at] = value;
-        }
-        cpu.rip = registers.rip;
-        cpu.rflags = registers.rflags;
-        let set = self.hypervisor.set_registers(&cpu);
+        let set = self.hypervisor.set_registers(registers);
         set.map_err(io::Error::other)
     }
 
@@ -385,23 +354,14 @@ impl<H: Hypervisor> Debuggee for Guest<'_, '_, H> {
     }
 
     fn watch(&mut self, points: &[Option<Point>; SLOTS]) -> io::Result<()> {
-        self.debug.hardware = points.map(|point| {
-            point.map(|point| HardwareBreak {
-                address: point.address(),
-                on: match point.kind() {
-                    Kind::Execute => BreakOn::Execute,
-                    Kind::Write => BreakOn::Write,
-                    Kind::Access => BreakOn::Access,
-                },
-                len: point.len(),
-            })
-        });
-        self.hypervisor.debug(&self.debug).map_err(io::Error::other)
+        self.points = *points;
+        let set = self.hypervisor.debug(false, points);
+        set.map_err(io::Error::other)
     }
 
     fn resume(&mut self, step: bool, _: Option<u8>) -> io::Result<()> {
-        self.debug.step = step;
-        self.hypervisor.debug(&self.debug).map_err(io::Error::other)
+        let set = self.hypervisor.debug(step, &self.points);
+        set.map_err(io::Error::other)
     }
 
     fn wait(&mut self, connection: BorrowedFd<'_>) -> io::Result<Event> {
