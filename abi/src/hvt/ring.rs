@@ -24,6 +24,9 @@
 //! - A [`NET_READ`] lends its buffer to the host until a frame has come for it; then comes the commit.
 //!   Frames fill the buffers of a device in the order in which those were lent. The end of a frame
 //!   that is longer than its buffer is lost, so one that fills it is to be taken for cut short.
+//! - As long as [`needs_kick`](Ring::needs_kick) says [`KICK_UNLESS_LENT`], a guest that has only lent
+//!   buffers need not kick: no frame waits for one, and a host that wakes for a frame takes the entries
+//!   first.
 //! - A second ring, [`BLOCK`], lies [`BLOCK_RING_OFFSET`] behind the first and takes [`BLOCK_READ`],
 //!   [`BLOCK_WRITE`] and [`BLOCK_FLUSH`], each answered by a commit, in any order. A transfer is whole
 //!   blocks inside the device, and as long as the offer says at most. A flush covers the writes whose
@@ -52,6 +55,11 @@ pub const BLOCK_RING_OFFSET: u64 = (size_of::<Ring>() as u64).next_multiple_of(4
 /// Bytes of memory for both rings.
 pub const RINGS_SIZE: u64 = 2 * BLOCK_RING_OFFSET;
 
+/// A value of [`Ring::needs_kick`]: kick for every entry. What a guest does not know means this.
+pub const KICK_ALWAYS: u32 = 1;
+/// A value of [`Ring::needs_kick`]: kick for entries other than [`NET_READ`].
+pub const KICK_UNLESS_LENT: u32 = 2;
+
 /// Operation of an entry: send a frame.
 pub const NET_WRITE: u32 = 1;
 /// Operation of an entry: receive a frame.
@@ -79,7 +87,7 @@ pub struct Ring {
     pub entries_head: AtomicU32,
     /// Commits that the host has written.
     pub commits_tail: AtomicU32,
-    /// Not zero while the host sleeps, or is about to.
+    /// Not zero while the host sleeps, or is about to: what to kick it for.
     pub needs_kick: AtomicU32,
     /// Keeps the host's line apart from the entries.
     pub host_padding: [AtomicU32; 13],

@@ -21,7 +21,9 @@ use core::{
 use fata_abi::{
     hvt::{
         BootInfo, FEATURE_RING,
-        ring::{BLOCK, BLOCK_RING_OFFSET, NET, RINGS_SIZE, Ring, SLOTS},
+        ring::{
+            BLOCK, BLOCK_RING_OFFSET, KICK_UNLESS_LENT, NET, NET_READ, RINGS_SIZE, Ring, SLOTS,
+        },
     },
     offer::{OFFER_RINGS, Offer},
 };
@@ -144,6 +146,8 @@ pub(crate) struct Guest {
     line: Cell<Option<Line>>,
     /// Entries written.
     written: Cell<u32>,
+    /// As many as were written with the last that does more than lend a buffer.
+    needed: Cell<u32>,
     /// Entries that the host was done with when that was last looked at.
     retired: Cell<u32>,
     /// Commits taken.
@@ -160,6 +164,7 @@ impl Guest {
         Self {
             line: Cell::new(None),
             written: Cell::new(0),
+            needed: Cell::new(0),
             retired: Cell::new(0),
             taken: Cell::new(0),
             waking: Cell::new(false),
@@ -199,6 +204,9 @@ impl Guest {
         slot.id.store(entry.id, Relaxed);
         slot.offset.store(entry.offset, Relaxed);
         self.written.set(written.wrapping_add(1));
+        if entry.operation != NET_READ {
+            self.needed.set(self.written.get());
+        }
         ring.entries_tail.store(self.written.get(), Release);
         true
     }
@@ -219,7 +227,12 @@ impl Guest {
             return;
         }
         self.waking.set(false);
-        if head != written && line.ring.needs_kick.load(Relaxed) != 0 {
+        let asks = match line.ring.needs_kick.load(Relaxed) {
+            0 => false,
+            KICK_UNLESS_LENT => self.is_needed(head),
+            _ => true,
+        };
+        if head != written && asks {
             self.waking.set(true);
             self.kicked.set(written);
             (line.kick)(line.number);
@@ -241,10 +254,16 @@ impl Guest {
         }
     }
 
-    /// Whether the host is done with all entries that were written.
+    /// Whether the host is done with all entries that were written, but for buffers that it was lent.
     pub(crate) fn is_idle(&self) -> bool {
         self.ring()
-            .is_none_or(|ring| self.head(ring) == self.written.get())
+            .is_none_or(|ring| !self.is_needed(self.head(ring)))
+    }
+
+    /// Whether a host that has come as far as `head` has more to do than to take lent buffers.
+    fn is_needed(&self, head: u32) -> bool {
+        let written = self.written.get();
+        written.wrapping_sub(head) > written.wrapping_sub(self.needed.get())
     }
 
     /// The next commit.

@@ -4,6 +4,8 @@
 
 use std::{sync::atomic::AtomicBool, thread, time::Instant};
 
+use fata_abi::hvt::ring::NET_READ;
+
 use super::*;
 
 /// An empty ring, for good.
@@ -42,6 +44,8 @@ pub(super) struct Guest<'m> {
     tail: u32,
     head: u32,
     kicks: u32,
+    /// Whether it has submitted more than buffers lent.
+    others: bool,
 }
 
 impl<'m> Guest<'m> {
@@ -52,6 +56,7 @@ impl<'m> Guest<'m> {
             tail: 0,
             head: 0,
             kicks: 0,
+            others: false,
         }
     }
 
@@ -75,12 +80,19 @@ impl<'m> Guest<'m> {
         slot.id.store(entry.id, Relaxed);
         slot.offset.store(entry.offset, Relaxed);
         self.tail = self.tail.wrapping_add(1);
+        self.others |= entry.operation != NET_READ;
     }
 
     pub(super) fn submit(&mut self) {
         self.ring.entries_tail.store(self.tail, Release);
         fence(SeqCst);
-        if self.ring.needs_kick.load(Relaxed) != 0 {
+        let needed = match self.ring.needs_kick.load(Relaxed) {
+            0 => false,
+            KICK_UNLESS_LENT => self.others,
+            _ => true,
+        };
+        self.others = false;
+        if needed {
             self.kicks += 1;
             let kick = self.kick.as_ref().expect("somebody serves the ring");
             rustix::io::write(kick, &1_u64.to_ne_bytes()).unwrap();
@@ -127,7 +139,7 @@ fn start(looks: u32) -> (Guest<'static>, &'static Wake, thread::JoinHandle<Lie>)
 #[test]
 fn an_honest_guest_gets_every_answer_and_sleeps_through_none() {
     const LONG: Duration = Duration::from_secs(20);
-    for (looks, total) in [(0, 300_000), (20, 300_000), (1000, 500_000)] {
+    for (looks, total) in [(0, 100_000), (20, 100_000), (1000, 500_000)] {
         let (mut guest, wake, thread) = start(looks);
         let mut random = Random(looks.into());
         let (mut asked, mut answered, mut sleeps) = (0_u32, 0_u32, 0_u32);
@@ -161,6 +173,7 @@ fn an_honest_guest_gets_every_answer_and_sleeps_through_none() {
         }
         assert!(guest.kicks > 0 && guest.kicks < asked && sleeps > 0);
         guest.tail = guest.tail.wrapping_add(SLOTS + 1);
+        guest.others = true;
         guest.submit();
         assert_eq!(thread.join().unwrap(), Lie::Entries);
     }
