@@ -4,7 +4,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     env,
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use anyhow::{Result, ensure};
@@ -162,8 +162,7 @@ fn judge(case: &Case, column: Platform, images: &Images) -> Result<Check> {
             .get(unikernel, column.target())
             .map(Path::to_owned)
             .map_err(Ending::Failed),
-        Source::Solo5(_) if column == Platform::Unix || column.is_stock() => Ok(PathBuf::new()),
-        Source::Solo5(_) => case.stock(column.target()),
+        Source::Solo5(_) => Ok(case.stock(column.target()).unwrap_or_default()),
     };
     let image = match image {
         Ok(image) => image,

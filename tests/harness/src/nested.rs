@@ -107,7 +107,8 @@ fn put(payload: &mut Payload, rows: &[&Case], images: &Images) -> Result<()> {
     if let Some(tender) = solo5_hvt() {
         payload.same(&tender)?;
     }
-    for image in rows.iter().filter_map(|case| case.stock(Target::Hvt).ok()) {
+    let stock = rows.iter().filter_map(|case| case.stock(Target::Hvt));
+    for image in stock.filter(|image| image.is_file()) {
         payload.same(&image)?;
     }
     for program in PROGRAMS {

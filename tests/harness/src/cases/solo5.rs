@@ -27,6 +27,12 @@ const LIMIT: Duration = Duration::from_secs(30);
 fn launch(lab: &Lab) -> Result<Launch, Ending> {
     lab.not_on(Platform::Unix, "images of Solo5 need a tender")?;
     lab.not_on_stock("how Solo5 runs its own is for Solo5 to test")?;
+    if !lab.image.is_file() {
+        let image = lab.image.display();
+        return Err(Ending::Skipped(format!(
+            "Solo5's test image was not built: {image}"
+        )));
+    }
     // On hvt its bindings set aside 2 MB for a ring.
     Ok(lab.platform.launch(&lab.image).option("--mem=8"))
 }
