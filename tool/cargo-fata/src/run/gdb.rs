@@ -110,7 +110,10 @@ fn debug(child: &mut Child, linked: &Linked, port: u16, output: Output) -> anyho
     }
     output.detail("Running", compile::describe(&gdb));
     gdb.status().context("cannot start gdb")?;
-    Ok(())
+    match is_listening(port) {
+        true => Err(anyhow!("gdb ended without having connected")),
+        false => Ok(()),
+    }
 }
 
 /// Waits until the tender waits; `false` if it ended instead.

@@ -80,6 +80,9 @@ const CALLS: [(&str, &[Part]); 19] = [
     ("halt", &[Named("status"), Hidden]),
 ];
 
+/// As long as nobody waits, in nanoseconds.
+const FOREVER: u64 = 1 << 62;
+
 /// What results less than zero mean, of those that a guest can meet.
 const ERRORS: [(i64, &str); 9] = [
     (4, "EINTR"),
@@ -121,6 +124,7 @@ fn argument(to: &mut String, part: Part, word: &str, devices: &Devices) -> fmt::
     match (part, number) {
         (Named(name), Some(number)) => write!(to, "{name} {}", number as i64),
         (Named(name), None) => write!(to, "{name} {word}"),
+        (Time, Some(FOREVER..)) => to.write_str("forever"),
         (Time, Some(nanoseconds)) => to.write_str(&super::text::time(nanoseconds)),
         (Clock, Some(0)) => to.write_str("time of day"),
         (Clock, Some(1)) => to.write_str("monotonic"),
@@ -216,6 +220,10 @@ mod tests {
             ("0 0 later 1 two = -95", "later(1, two) Some(\"-95\")"),
             ("0 0 poll soon", "poll(soon) None"),
             ("0 0 poll 1500 = 0", "poll(1.5 µs) Some(\"0\")"),
+            (
+                "0 0 poll 9223372036854775807 = 1",
+                "poll(forever) Some(\"1\")",
+            ),
             ("0 0 exit_group 0 = ?", "exit_group(status 0) None"),
             ("0 0 halt 1 0x0 7", "halt(status 1, 7) None"),
             (
