@@ -214,6 +214,8 @@ impl Process {
         match rustix::io::read(signals.as_fd(), &mut info) {
             Ok(_) if info[0] == libc::SIGCHLD as u8 => Ok(()),
             Ok(_) => {
+                // What it does now is part of what it did.
+                self.returned(None);
                 self.flush();
                 let _ = self.tracee.kill();
                 ptrace::die_of(info[0])
