@@ -16,11 +16,13 @@ mod images;
 mod inside;
 mod lab;
 mod latency;
+mod lines;
 mod memory;
 mod query;
 mod size;
 mod start;
 mod table;
+mod tender;
 
 use anyhow::{Result, bail};
 
@@ -32,6 +34,7 @@ type Subject = (&'static str, fn() -> Result<Vec<Row>>);
 
 const SUBJECTS: &[Subject] = &[
     ("size", size::measure),
+    ("tender", tender::measure),
     ("memory", memory::measure),
     ("start", start::measure),
     ("dns", dns::measure),
