@@ -118,17 +118,17 @@ fn connect<B: AsRef<[u8]>>(
         NetSource::Tap(_) => 2,
     });
     for Named { name, value } in nets {
+        let mac = match find(&options.macs, name) {
+            Some(&mac) => mac,
+            None => random_mac()?,
+        };
         let (descriptor, mtu, vnet) = match value {
             NetSource::Tap(interface) => tap::open(name, interface, wants)?,
             NetSource::Descriptor(number) => tap::adopt(name, *number, wants)?,
             NetSource::User(config) => {
-                let (socket, mtu) = user::start(name, config)?;
+                let (socket, mtu) = user::start(name, config, mac)?;
                 (socket, mtu, None)
             }
-        };
-        let mac = match find(&options.macs, name) {
-            Some(&mac) => mac,
-            None => random_mac()?,
         };
         attached.push(Attached {
             index: index_of(manifest, name),

@@ -28,16 +28,18 @@ const MAX_WAITING: usize = 256;
 #[derive(Debug)]
 pub(crate) struct Guest {
     socket: OwnedFd,
-    /// Its hardware address; broadcast until it has sent something.
+    /// Its hardware address: what it was given, until a frame of it comes from another. Frames to
+    /// all would not do before it has spoken: no host believes a packet for itself that was sent to
+    /// all (RFC 1122, section 3.3.6), and one with a fixed address need not ever speak first.
     pub(crate) mac: EthernetAddress,
     waiting: VecDeque<Vec<u8>>,
 }
 
 impl Guest {
-    pub(crate) fn new(socket: OwnedFd) -> Self {
+    pub(crate) fn new(socket: OwnedFd, mac: [u8; 6]) -> Self {
         Self {
             socket,
-            mac: EthernetAddress::BROADCAST,
+            mac: EthernetAddress(mac),
             waiting: VecDeque::new(),
         }
     }

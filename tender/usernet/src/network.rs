@@ -117,9 +117,10 @@ impl Bound {
         forwards.chain(self.connections.listeners().map(AsRawFd::as_raw_fd))
     }
 
-    /// Is the network for the guest at the other end of `socket` until that end is closed.
-    pub(crate) fn run(self, socket: OwnedFd) -> io::Result<()> {
-        Network::new(self, socket)?.run()
+    /// Is the network for the guest at the other end of `socket`, whose hardware address is `mac`,
+    /// until that end is closed.
+    pub(crate) fn run(self, socket: OwnedFd, mac: [u8; 6]) -> io::Result<()> {
+        Network::new(self, socket, mac)?.run()
     }
 }
 
@@ -135,14 +136,14 @@ fn explain(forward: &Forward, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), message)
 }
 
-/// Is the network for the guest at the other end of `socket`, in this thread, until that end is
-/// closed. For a process of its own, see [`spawn`](crate::spawn).
+/// Is the network for the guest at the other end of `socket`, whose hardware address is `mac`, in
+/// this thread, until that end is closed. For a process of its own, see [`spawn`](crate::spawn).
 ///
 /// # Errors
 ///
 /// A port that cannot be had, or an error of the socket.
-pub fn run(config: Config, socket: OwnedFd) -> io::Result<()> {
-    Bound::new(config)?.run(socket)
+pub fn run(config: Config, socket: OwnedFd, mac: [u8; 6]) -> io::Result<()> {
+    Bound::new(config)?.run(socket, mac)
 }
 
 /// Feeds frames to a network and drops its answers: any bytes must do, which a fuzzer checks.
@@ -163,7 +164,7 @@ pub fn answer_frames(bytes: &[u8]) {
         return;
     };
     bound.reach = Reach::Nobody;
-    let Ok(mut network) = Network::new(bound, ours) else {
+    let Ok(mut network) = Network::new(bound, ours, [2, 0, 0, 0, 0, 1]) else {
         return;
     };
     let mut rest = bytes;
@@ -193,9 +194,9 @@ struct Network {
 }
 
 impl Network {
-    fn new(bound: Bound, socket: OwnedFd) -> io::Result<Self> {
+    fn new(bound: Bound, socket: OwnedFd, mac: [u8; 6]) -> io::Result<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        let guest = Guest::new(socket);
+        let guest = Guest::new(socket, mac);
         epoll::add(&epoll, &guest, Token::Guest.data(), epoll::EventFlags::IN)?;
         bound.forwards.register(&epoll)?;
         bound.connections.register(&epoll)?;

@@ -51,7 +51,8 @@ impl AsFd for UserNet {
     }
 }
 
-/// Opens the ports that `config` forwards and starts a process that is the network of a guest.
+/// Opens the ports that `config` forwards and starts a process that is the network of the guest
+/// whose hardware address is `mac`.
 ///
 /// The caller must have one thread: the child keeps using the heap, which another thread might hold
 /// locked.
@@ -59,7 +60,7 @@ impl AsFd for UserNet {
 /// # Errors
 ///
 /// A port that cannot be had, named with what to do; a second thread; what the kernel refuses.
-pub fn spawn(config: Config) -> io::Result<UserNet> {
+pub fn spawn(config: Config, mac: [u8; 6]) -> io::Result<UserNet> {
     let bound = Bound::new(config)?;
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let (guest, ours) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
@@ -72,7 +73,7 @@ pub fn spawn(config: Config) -> io::Result<UserNet> {
         None => {
             drop(guest);
             // Nothing may return, or unwind, into what the parent was doing.
-            let result = catch_unwind(AssertUnwindSafe(|| child(bound, ours, parent)));
+            let result = catch_unwind(AssertUnwindSafe(|| child(bound, ours, mac, parent)));
             exit(match result {
                 Ok(Ok(())) => 0,
                 Ok(Err(error)) => {
@@ -85,7 +86,7 @@ pub fn spawn(config: Config) -> io::Result<UserNet> {
     }
 }
 
-fn child(bound: Bound, socket: OwnedFd, parent: Pid) -> io::Result<()> {
+fn child(bound: Bound, socket: OwnedFd, mac: [u8; 6], parent: Pid) -> io::Result<()> {
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
     if rustix::process::getppid() != Some(parent) {
         // It ended before it could be watched.
@@ -95,7 +96,7 @@ fn child(bound: Bound, socket: OwnedFd, parent: Pid) -> io::Result<()> {
     keep.push(libc::STDERR_FILENO);
     close_all_but(keep);
     confine()?;
-    bound.run(socket)
+    bound.run(socket, mac)
 }
 
 /// Gives up what the network does not need. Landlock is used as far as the kernel has it.

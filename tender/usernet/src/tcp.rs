@@ -355,7 +355,7 @@ mod tests {
     #[test]
     fn windows_are_not_scaled() {
         let (ours, theirs) = std::os::unix::net::UnixDatagram::pair().unwrap();
-        let mut guest = Guest::new(ours.into());
+        let mut guest = Guest::new(ours.into(), [2, 0, 0, 0, 0, 1]);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).unwrap();

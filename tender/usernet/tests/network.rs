@@ -11,11 +11,11 @@ mod guest;
 
 use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use fata_usernet::{Config, DNS, Forward, GATEWAY, GUEST, Protocol};
-use guest::{Guest, config, free_port};
+use guest::{Guest, MAC, PATIENCE, config, free_port};
 use smoltcp::{
     phy::ChecksumCapabilities,
     socket::{dhcpv4, icmp, udp},
@@ -173,6 +173,35 @@ fn forwarded_datagrams_reach_the_guest_and_each_peer_gets_its_own_answer() {
         }
         answered.iter().all(|&answered| answered).then_some(())
     });
+}
+
+/// RFC 1122, section 3.3.6: no host believes a packet for itself in a frame for all, so that would
+/// not reach one that has a fixed address and waits.
+#[test]
+fn a_guest_that_has_said_nothing_is_sent_to_by_its_own_address() {
+    let forward = Forward {
+        protocol: Protocol::Udp,
+        host: SocketAddr::from((Ipv4Addr::LOCALHOST, free_port())),
+        guest_port: 53,
+    };
+    let guest = Guest::new(Config {
+        forwards: vec![forward],
+        ..config()
+    });
+    let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+    peer.connect(forward.host).unwrap();
+    let start = Instant::now();
+    let frame = loop {
+        assert!(start.elapsed() < PATIENCE, "nothing came");
+        // Refused as long as the thread of the network has not opened the port.
+        let _ = peer.send(b"question");
+        if let Some(frame) = guest.wire.receive() {
+            break frame;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    };
+    assert_eq!(frame[..6], MAC);
+    assert!(frame.ends_with(b"question"));
 }
 
 #[test]

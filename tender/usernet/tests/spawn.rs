@@ -17,7 +17,7 @@ use std::{
 };
 
 use fata_usernet::{Config, GATEWAY};
-use guest::{Guest, config};
+use guest::{Guest, MAC, config};
 
 fn main() {
     it_serves_and_ends_with_its_guest();
@@ -30,7 +30,7 @@ fn it_serves_and_ends_with_its_guest() {
     let server = UdpSocket::bind("127.0.0.1:0").unwrap();
     server.set_nonblocking(true).unwrap();
     let start = Instant::now();
-    let net = fata_usernet::spawn(config()).unwrap();
+    let net = fata_usernet::spawn(config(), MAC).unwrap();
     println!("spawned in {:?}", start.elapsed());
     let pid = rustix::process::Pid::from_raw(net.pid());
     let mut guest = Guest::on(net.into_socket());
@@ -66,7 +66,7 @@ fn a_port_in_use_is_named() {
         .port();
     let holder = UdpSocket::bind(("127.0.0.1", taken)).unwrap();
     let config: Config = format!("udp:{taken}:53").parse().unwrap();
-    let error = fata_usernet::spawn(config).unwrap_err();
+    let error = fata_usernet::spawn(config, MAC).unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::AddrInUse);
     let expected = format!("cannot listen on udp `127.0.0.1:{taken}`: ");
     assert!(error.to_string().starts_with(&expected), "{error}");
@@ -76,7 +76,7 @@ fn a_port_in_use_is_named() {
 fn a_process_with_threads_is_refused() {
     let (stop, wait) = std::sync::mpsc::channel::<()>();
     let thread = std::thread::spawn(move || wait.recv_timeout(Duration::from_secs(20)));
-    let error = fata_usernet::spawn(config()).unwrap_err();
+    let error = fata_usernet::spawn(config(), MAC).unwrap_err();
     assert!(error.to_string().contains("several threads"), "{error}");
     drop(stop);
     let _ = thread.join().unwrap();

@@ -7,9 +7,9 @@ use fata_usernet::Config;
 
 use crate::Error;
 
-/// Starts a network for the device `name`.
-pub(super) fn start(name: &str, config: &Config) -> Result<(OwnedFd, u16), Error> {
-    let network = fata_usernet::spawn(config.clone()).map_err(|error| {
+/// Starts a network for the device `name`, whose hardware address is `mac`.
+pub(super) fn start(name: &str, config: &Config, mac: [u8; 6]) -> Result<(OwnedFd, u16), Error> {
+    let network = fata_usernet::spawn(config.clone(), mac).map_err(|error| {
         Error::new(format!(
             "cannot start the user network of `{name}`: {error}"
         ))

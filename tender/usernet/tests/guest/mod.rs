@@ -19,8 +19,10 @@ use smoltcp::{
     wire::{EthernetAddress, HardwareAddress, IpCidr, IpEndpoint},
 };
 
+/// Hardware address of the guest.
+pub const MAC: [u8; 6] = [0x02, 0, 0, 0, 0, 1];
 /// How long a test waits for what it expects.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(20);
 
 pub struct Guest {
     pub wire: Wire,
@@ -53,7 +55,7 @@ impl Guest {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let pair = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None);
         let (guest, network) = pair.unwrap();
-        std::thread::spawn(move || fata_usernet::run(config, network).unwrap());
+        std::thread::spawn(move || fata_usernet::run(config, network, MAC).unwrap());
         Self::on(guest)
     }
 
@@ -67,8 +69,8 @@ impl Guest {
     /// A guest without an address on a socket.
     pub fn on(socket: OwnedFd) -> Self {
         let mut wire = Wire(socket);
-        let mac = EthernetAddress([0x02, 0, 0, 0, 0, 1]);
-        let config = iface::Config::new(HardwareAddress::Ethernet(mac));
+        let mac = HardwareAddress::Ethernet(EthernetAddress(MAC));
+        let config = iface::Config::new(mac);
         let interface = Interface::new(config, &mut wire, smoltcp::time::Instant::ZERO);
         Self {
             wire,
