@@ -33,6 +33,9 @@ use super::{Commit, Entry, Guest};
 const TOKENS: usize = 2 * BUFFERS;
 /// Small buffers lent to receive into, by all devices together.
 const SMALL: usize = BUFFERS / 2;
+/// Large buffers lent while there are enough, in shares: a half of them makes two, a quarter is sent
+/// from.
+const MORE: u8 = 3;
 
 /// The network ring, and what buffers are lent over it.
 #[derive(Debug)]
@@ -84,6 +87,13 @@ struct Device {
     empty: u8,
     /// Those that are filled.
     filled: u8,
+}
+
+impl Device {
+    /// Buffers lent whose frames were not taken.
+    fn held(&self) -> u8 {
+        self.empty + self.filled
+    }
 }
 
 impl Frames {
@@ -157,7 +167,6 @@ impl Frames {
                 return Err(Error::Again);
             };
             let large = nic.offload.receive_large;
-            self.lack(large, 1);
             // SAFETY: its frame was forgotten when it was lent, and the host, which has committed it,
             // is done with it.
             let frame = unsafe { pool.frame(token) };
@@ -224,16 +233,24 @@ impl Frames {
         pool.free(large) > self.lacking[usize::from(large)].get()
     }
 
-    /// Lends buffers until the device has its share, once it has come down to half of that: a host
-    /// that sleeps is kicked for many of them, and as long as it has some it comes by itself.
+    /// Lends buffers, once half of what the device may have is used up: a host that sleeps is kicked
+    /// for many of them, and as long as it has some it comes by itself.
+    ///
+    /// The device has its share for certain. Large ones it gets [`MORE`] times as many of, as long as
+    /// the program keeps few: the host stops where they end, and each stop is a kick and a sleep.
     fn lend(&self, handle: Handle, nic: Nic, pool: &Pool) {
         let mut device = self.devices[handle.index()].get();
+        let large = nic.offload.receive_large;
+        let most = device.share * if large { MORE } else { 1 };
         // Those that are filled count: each that is taken would else be one more to lend.
-        if device.empty + device.filled > device.share / 2 {
+        if device.held() > most / 2 {
             return;
         }
-        let large = nic.offload.receive_large;
-        while device.empty + device.filled < device.share {
+        while device.held() < most {
+            let owed = device.held() < device.share;
+            if !owed && pool.free(large) <= device.share.into() {
+                break;
+            }
             let Some(mut frame) = pool.take_to_receive(large) else {
                 break;
             };
@@ -250,8 +267,10 @@ impl Frames {
             self.enter(token, State::Empty, handle);
             mem::forget(frame);
             device.empty += 1;
-            let lacking = &self.lacking[usize::from(large)];
-            lacking.set(lacking.get().saturating_sub(1));
+            if owed {
+                let lacking = &self.lacking[usize::from(large)];
+                lacking.set(lacking.get().saturating_sub(1));
+            }
         }
         self.devices[handle.index()].set(device);
         self.ring.submit();
@@ -297,7 +316,7 @@ impl Frames {
             self.received.set(self.received.get() | 1 << buffer.device);
         } else {
             // The host will not have it, nor would it another.
-            device.share -= 1;
+            device.share = device.share.saturating_sub(1);
             pool.give_back(token);
         }
         self.devices[usize::from(buffer.device)].set(device);
@@ -310,6 +329,9 @@ impl Frames {
         let buffer = self.leave(token, State::Filled)?;
         device.first = buffer.next;
         device.filled -= 1;
+        if device.held() < device.share {
+            self.lack(token >= BUFFERS, 1);
+        }
         if device.first == 0 {
             device.last = 0;
             self.received
