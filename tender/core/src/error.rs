@@ -29,9 +29,16 @@ impl Error {
         self
     }
 
-    /// What is wrong, without the hint.
-    pub fn message(&self) -> &str {
-        &self.message
+    /// For `map_err`: what the host refused to do, as in "open `/dev/null`".
+    pub fn cannot<E: fmt::Display>(what: impl fmt::Display) -> impl FnOnce(E) -> Self {
+        move |why| Self::new(format!("cannot {what}: {why}"))
+    }
+
+    /// The same error where its message is what is wrong with `thing`, whose name comes before it.
+    #[must_use]
+    pub fn about(self, thing: impl fmt::Display) -> Self {
+        let message = format!("`{thing}` {}", self.message);
+        Self { message, ..self }
     }
 }
 

@@ -14,17 +14,15 @@
 
 pub mod bpf;
 
-use crate::{
-    Error,
-    system::{self, number},
-};
+use crate::{Error, system};
+pub use bpf::compile;
 use bpf::{Instruction, KILL_PROCESS};
 
 /// One thing that is allowed: a system call all of whose conditions hold.
 #[derive(Clone, Debug)]
 pub struct Rule {
     /// Number of the system call.
-    pub call: u32,
+    pub call: libc::c_long,
     /// Conditions on its arguments.
     pub conditions: Vec<Condition>,
     /// What it is needed for.
@@ -45,7 +43,7 @@ pub enum Condition {
 
 impl Rule {
     /// A rule that allows `call` where `conditions` hold.
-    pub fn new(call: u32, conditions: &[Condition], why: &'static str) -> Self {
+    pub fn new(call: libc::c_long, conditions: &[Condition], why: &'static str) -> Self {
         Self {
             call,
             conditions: conditions.to_vec(),
@@ -59,17 +57,6 @@ impl Condition {
     pub const fn descriptor(fd: i32) -> Self {
         Self::Equal(0, fd as u64)
     }
-}
-
-/// Makes the filter that allows what `rules` allow, and kills the process for anything else. Calls
-/// are tried in the order in which the rules first name them: the most frequent come first.
-///
-/// # Panics
-///
-/// If the filter has more than [`bpf::MAX_INSTRUCTIONS`]: three rules for each of as many devices as
-/// a manifest has are fewer.
-pub fn compile(rules: &[Rule]) -> Vec<Instruction> {
-    bpf::compile(rules)
 }
 
 /// Closes `filter` around this thread, and threads that it starts, for good. The thread must have
@@ -86,12 +73,9 @@ pub fn install(filter: &[Instruction]) -> Result<(), Error> {
     // SAFETY: 1. The call reads the structure that the argument points to, and as many instructions
     // as it says, which have the kernel's layout. 2. What it changes is which calls are possible;
     // one that is not ends the process, which no safe code can notice.
-    let closed = unsafe { system::call(number::SECCOMP, [SET_MODE_FILTER, 0, program, 0, 0]) };
-    closed.map(drop).map_err(|error| {
-        Error::new(format!(
-            "cannot set up the sandbox: filter of system calls: {error}"
-        ))
-    })
+    let closed = unsafe { system::call(libc::SYS_seccomp, [SET_MODE_FILTER, 0, program, 0, 0]) };
+    let what = "set up the sandbox: filter of system calls";
+    closed.map(drop).map_err(Error::cannot(what))
 }
 
 /// Refuses a kernel that has no such filters.
@@ -100,7 +84,7 @@ pub(crate) fn check_host() -> Result<(), Error> {
     let action = KILL_PROCESS;
     let action = (&raw const action).expose_provenance();
     // SAFETY: the call reads the word that the argument points to.
-    let known = unsafe { system::call(number::SECCOMP, [GET_ACTION_AVAIL, 0, action, 0, 0]) };
+    let known = unsafe { system::call(libc::SYS_seccomp, [GET_ACTION_AVAIL, 0, action, 0, 0]) };
     known.map(drop).map_err(|error| {
         Error::new(format!(
             "the kernel has no seccomp filters that kill a process: {error}"

@@ -23,7 +23,6 @@ use fata_tender::{
         Condition::{self, AtMost, Equal},
         Rule,
     },
-    system::number,
 };
 use rustix::time::{ClockId, clock_gettime};
 
@@ -94,7 +93,7 @@ pub fn rules(thread: Thread<'_>, devices: &[Attachment]) -> Vec<Rule> {
         } => {
             rules.extend(descriptors.iter().flat_map(|&fd| runs(fd, requests)));
             let stdout = Condition::descriptor(STDOUT);
-            rules.push(Rule::new(number::WRITE, &[stdout], "console output"));
+            rules.push(Rule::new(libc::SYS_write, &[stdout], "console output"));
             rules.extend(devices.iter().flat_map(|device| transfers(*device)));
             rules.extend(waits());
         }
@@ -108,7 +107,7 @@ pub fn rules(thread: Thread<'_>, devices: &[Attachment]) -> Vec<Rule> {
                 rules.extend(transfers(*device));
                 let fd = Condition::descriptor(device.fd);
                 let why = "make what the guest wrote to a block device durable";
-                rules.push(Rule::new(number::FDATASYNC, &[fd], why));
+                rules.push(Rule::new(libc::SYS_fdatasync, &[fd], why));
             }
             rules.extend(serves(epoll));
         }
@@ -125,7 +124,7 @@ fn runs(fd: RawFd, requests: &[u64]) -> impl Iterator<Item = Rule> {
     const WHY: &str = "run the guest, and say where it failed";
     requests.iter().map(move |&request| {
         let conditions = [Condition::descriptor(fd), Equal(1, request)];
-        Rule::new(number::IOCTL, &conditions, WHY)
+        Rule::new(libc::SYS_ioctl, &conditions, WHY)
     })
 }
 
@@ -135,8 +134,8 @@ fn transfers(Attachment { fd, properties }: Attachment) -> [Rule; 2] {
     let fd = Condition::descriptor(fd);
     match properties {
         Properties::Net { .. } => [
-            Rule::new(number::READ, &[fd], "receive a frame"),
-            Rule::new(number::WRITE, &[fd], "send a frame"),
+            Rule::new(libc::SYS_read, &[fd], "receive a frame"),
+            Rule::new(libc::SYS_write, &[fd], "send a frame"),
         ],
         Properties::Block {
             capacity,
@@ -145,8 +144,8 @@ fn transfers(Attachment { fd, properties }: Attachment) -> [Rule; 2] {
             let last = capacity.saturating_sub(block_size.into());
             let conditions = [fd, AtMost(2, capacity), AtMost(3, last)];
             [
-                Rule::new(number::PREAD64, &conditions, "read blocks"),
-                Rule::new(number::PWRITE64, &conditions, "write blocks"),
+                Rule::new(libc::SYS_pread64, &conditions, "read blocks"),
+                Rule::new(libc::SYS_pwrite64, &conditions, "write blocks"),
             ]
         }
     }
@@ -156,23 +155,23 @@ fn transfers(Attachment { fd, properties }: Attachment) -> [Rule; 2] {
 fn waits() -> [Rule; 4] {
     [
         Rule::new(
-            number::FUTEX,
+            libc::SYS_futex,
             &[Equal(1, FUTEX_WAIT_PRIVATE)],
             "wait for a ring's commit, or some time",
         ),
         Rule::new(
-            number::PPOLL,
+            libc::SYS_ppoll,
             &[AtMost(1, MAX_DEVICES), Equal(3, 0)],
             "wait for a frame, some time, or room on the console; without a signal mask, so that \
              SIGTERM gets through",
         ),
         Rule::new(
-            number::RESTART_SYSCALL,
+            libc::SYS_restart_syscall,
             &[],
             "go on waiting when the process was stopped in between",
         ),
         Rule::new(
-            number::CLOCK_GETTIME,
+            libc::SYS_clock_gettime,
             &[AtMost(0, CLOCKS)],
             "tell the time where the vDSO cannot",
         ),
@@ -185,24 +184,24 @@ fn serves(epoll: RawFd) -> [Rule; 3] {
     let why = "wait for a kick, or a frame; without a signal mask, so that SIGTERM gets through";
     [
         Rule::new(
-            number::FUTEX,
+            libc::SYS_futex,
             &[Equal(1, FUTEX_WAKE_PRIVATE)],
             "wake the thread of the virtual CPU",
         ),
-        Rule::new(number::EPOLL_PWAIT, &conditions, why),
+        Rule::new(libc::SYS_epoll_pwait, &conditions, why),
         // Which one it is depends on how the program was built.
-        Rule::new(number::EPOLL_PWAIT2, &conditions, why),
+        Rule::new(libc::SYS_epoll_pwait2, &conditions, why),
     ]
 }
 
 fn ends() -> [Rule; 2] {
     [
         Rule::new(
-            number::WRITE,
+            libc::SYS_write,
             &[Condition::descriptor(STDERR)],
             "say why the guest was ended",
         ),
-        Rule::new(number::EXIT_GROUP, &[], "exit"),
+        Rule::new(libc::SYS_exit_group, &[], "exit"),
     ]
 }
 

@@ -31,10 +31,7 @@ use fata_hvt::{
     memory::Memory,
     ring::{self, Bell, Wake, net::Net, serve},
 };
-use fata_tender::{
-    attach::Attached,
-    system::{self, number},
-};
+use fata_tender::{attach::Attached, system};
 use rustix::{
     event::{EventfdFlags, epoll, eventfd},
     fs::{MemfdFlags, ftruncate, memfd_create},
@@ -125,7 +122,7 @@ impl World {
     }
 }
 
-fn call(number: u32, arguments: [usize; 5]) {
+fn call(number: libc::c_long, arguments: [usize; 5]) {
     // SAFETY: the addresses among the arguments are zero or no memory, so the kernel finds nothing
     // there; what else the calls of the cases do ends with this process, which uses nothing after.
     let _ = unsafe { system::call(number, arguments) };
@@ -139,9 +136,9 @@ fn make(case: &str) {
     words.resize(6, 0);
     world.enter();
     filter::close(world.thread(thread), &world.devices()).unwrap();
-    let number = words[0] as u32;
+    let number = words[0] as libc::c_long;
     call(number, words[1..].try_into().unwrap());
-    call(number::EXIT_GROUP, [ALIVE, 0, 0, 0, 0]);
+    call(libc::SYS_exit_group, [ALIVE, 0, 0, 0, 0]);
 }
 
 /// A ring is served and its guest woken, by two threads behind their filters.
@@ -198,7 +195,7 @@ fn serve_a_ring() {
             console,
         };
         make_hypercalls(&mut host, ring.commits[0].len.load(Acquire));
-        call(number::EXIT_GROUP, [ALIVE, 0, 0, 0, 0]);
+        call(libc::SYS_exit_group, [ALIVE, 0, 0, 0, 0]);
     });
 }
 

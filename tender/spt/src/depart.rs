@@ -30,7 +30,7 @@ use fata_tender::{
     Error,
     elf::PAGE_SIZE,
     seccomp::bpf::{Instruction, MAX_INSTRUCTIONS},
-    system::{self, number},
+    system,
 };
 use rustix::mm::MprotectFlags;
 
@@ -161,10 +161,10 @@ global_asm!(
     wipe_size = const 8 * WIPE_SIZE,
     boot = const 8 * BOOT,
     has_xsave = const 8 * HAS_XSAVE,
-    arch_prctl = const number::ARCH_PRCTL,
+    arch_prctl = const libc::SYS_arch_prctl,
     set_fs = const ARCH_SET_FS,
-    munmap = const number::MUNMAP,
-    seccomp = const number::SECCOMP,
+    munmap = const libc::SYS_munmap,
+    seccomp = const libc::SYS_seccomp,
 );
 
 unsafe extern "C" {
@@ -208,7 +208,7 @@ pub(crate) fn prepare(
     let mut bytes = vec![0; XSAVE_SIZE as usize];
     bytes[MXCSR..MXCSR + 4].copy_from_slice(&MXCSR_INITIAL.to_le_bytes());
     bytes.extend(words.into_iter().flat_map(u64::to_le_bytes));
-    bytes.extend(filter.iter().flat_map(|instruction| instruction.to_bytes()));
+    bytes.extend(filter.iter().flat_map(|i| encode(*i)));
     let low_memory = "low memory has room for boot information and filter";
     memory
         .bytes(area, bytes.len() as u64)
@@ -258,6 +258,13 @@ fn code() -> &'static [u8] {
     unsafe { slice::from_raw_parts(start, end.addr() - start.addr()) }
 }
 
+/// The instruction as the kernel reads it.
+fn encode(Instruction { code, jt, jf, k }: Instruction) -> [u8; 8] {
+    let [a, b] = code.to_le_bytes();
+    let [w, x, y, z] = k.to_le_bytes();
+    [a, b, jt, jf, w, x, y, z]
+}
+
 /// Whether `XRSTOR` exists and is enabled. One `CPUID`, which takes long in a virtual machine, where
 /// the standard library's detection of all features takes twenty.
 fn has_xsave() -> bool {
@@ -269,7 +276,7 @@ fn has_xsave() -> bool {
 fn leave_shadow_stack() {
     // SAFETY: without shadow stack, calls and returns work as they do with one. The kernel refuses
     // where there is none.
-    let _ = unsafe { system::call(number::ARCH_PRCTL, [ARCH_SHSTK_DISABLE, SHSTK, 0, 0, 0]) };
+    let _ = unsafe { system::call(libc::SYS_arch_prctl, [ARCH_SHSTK_DISABLE, SHSTK, 0, 0, 0]) };
 }
 
 // The largest manifest, command line, title and filter fit between boot information and image.

@@ -23,7 +23,6 @@ use fata_tender::{
         Rule,
         bpf::Instruction,
     },
-    system::number,
 };
 
 use crate::boot::takes_transfers;
@@ -81,7 +80,7 @@ pub fn rules(input: &Input) -> Vec<Rule> {
     rules.extend(common(input));
     if input.offered {
         rules.push(Rule::new(
-            number::MPROTECT,
+            libc::SYS_mprotect,
             &[Equal(2, PROT_NONE), Within(MEMORY_BASE, input.memory_end)],
             "give up pages of its own memory, as guards below the stack",
         ));
@@ -92,51 +91,51 @@ pub fn rules(input: &Input) -> Vec<Rule> {
 fn common(input: &Input) -> [Rule; 7] {
     [
         Rule::new(
-            number::WRITE,
+            libc::SYS_write,
             &[Condition::descriptor(STDOUT)],
             "console output",
         ),
         Rule::new(
-            number::EPOLL_PWAIT,
+            libc::SYS_epoll_pwait,
             &[Condition::descriptor(input.epoll), Equal(4, 0)],
             "wait for a device or the timer; without a signal mask, so that SIGTERM gets through",
         ),
         Rule::new(
-            number::TIMERFD_SETTIME,
+            libc::SYS_timerfd_settime,
             &[Condition::descriptor(input.timer)],
             "wait until a deadline",
         ),
         Rule::new(
-            number::CLOCK_GETTIME,
+            libc::SYS_clock_gettime,
             &[Equal(0, CLOCK_MONOTONIC)],
             "tell how much time has passed",
         ),
         Rule::new(
-            number::CLOCK_GETTIME,
+            libc::SYS_clock_gettime,
             &[Equal(0, CLOCK_REALTIME)],
             "tell the time of day",
         ),
         Rule::new(
-            number::ARCH_PRCTL,
+            libc::SYS_arch_prctl,
             &[Equal(0, ARCH_SET_FS)],
             "set its thread pointer",
         ),
-        Rule::new(number::EXIT_GROUP, &[], "exit"),
+        Rule::new(libc::SYS_exit_group, &[], "exit"),
     ]
 }
 
 fn network(fd: i32) -> [Rule; 2] {
     let fd = Condition::descriptor(fd);
     [
-        Rule::new(number::READ, &[fd], "receive a frame"),
-        Rule::new(number::WRITE, &[fd], "send a frame"),
+        Rule::new(libc::SYS_read, &[fd], "receive a frame"),
+        Rule::new(libc::SYS_write, &[fd], "send a frame"),
     ]
 }
 
 /// So few parts that what the kernel copies of their list stays on its stack.
 fn gather(fd: i32) -> Rule {
     Rule::new(
-        number::WRITEV,
+        libc::SYS_writev,
         &[Condition::descriptor(fd), AtMost(2, GATHER_PARTS as u64)],
         "send a frame from where its parts lie: what it means, headers, payload",
     )
@@ -150,8 +149,8 @@ fn block(fd: i32, capacity: u64, block_size: u64) -> [Rule; 2] {
         AtMost(3, capacity.saturating_sub(block_size)),
     ];
     [
-        Rule::new(number::PREAD64, &conditions, "read a block"),
-        Rule::new(number::PWRITE64, &conditions, "write a block"),
+        Rule::new(libc::SYS_pread64, &conditions, "read a block"),
+        Rule::new(libc::SYS_pwrite64, &conditions, "write a block"),
     ]
 }
 
@@ -159,7 +158,7 @@ fn block(fd: i32, capacity: u64, block_size: u64) -> [Rule; 2] {
 fn block_offered(fd: i32, capacity: u64, properties: Properties) -> Vec<Rule> {
     let fd = Condition::descriptor(fd);
     let mut rules = vec![Rule::new(
-        number::FDATASYNC,
+        libc::SYS_fdatasync,
         &[fd],
         "make what it wrote to a block device durable",
     )];
@@ -167,12 +166,12 @@ fn block_offered(fd: i32, capacity: u64, properties: Properties) -> Vec<Rule> {
         let most = u64::from(MAX_TRANSFER);
         let conditions = [fd, AtMost(2, most), AtMost(3, capacity - most)];
         rules.push(Rule::new(
-            number::PREAD64,
+            libc::SYS_pread64,
             &conditions,
             "read several blocks",
         ));
         rules.push(Rule::new(
-            number::PWRITE64,
+            libc::SYS_pwrite64,
             &conditions,
             "write several blocks",
         ));

@@ -9,39 +9,17 @@
 
 use super::{Condition, Rule};
 
-/// One instruction: Linux's `struct sock_filter`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(C)]
-pub struct Instruction {
-    /// Operation.
-    pub code: u16,
-    /// Instructions to skip if a condition holds.
-    pub jump_true: u8,
-    /// Instructions to skip if it does not.
-    pub jump_false: u8,
-    /// Operand.
-    pub operand: u32,
-}
-
-impl Instruction {
-    /// The instruction as it stands in memory.
-    pub fn to_bytes(self) -> [u8; 8] {
-        let [a, b] = self.code.to_le_bytes();
-        let [w, x, y, z] = self.operand.to_le_bytes();
-        [a, b, self.jump_true, self.jump_false, w, x, y, z]
-    }
-}
+/// One instruction: code, instructions to skip if a condition holds and if not, operand.
+pub use libc::sock_filter as Instruction;
 
 /// Most instructions of a filter (`BPF_MAXINSNS`).
-pub const MAX_INSTRUCTIONS: usize = 4096;
+pub const MAX_INSTRUCTIONS: usize = libc::BPF_MAXINSNS as usize;
 
 // Operations, `BPF_...` in Linux's `bpf_common.h`: A is the accumulator, X the index register, K the
 // operand, M scratch memory, P the `struct seccomp_data`.
 
 /// A = P[K]
 pub const LOAD: u16 = 0x20;
-/// A = K
-pub const LOAD_CONSTANT: u16 = 0x00;
 /// X = M[K]
 pub const LOAD_INDEX_SCRATCH: u16 = 0x61;
 /// M[K] = A
@@ -52,16 +30,14 @@ pub const JUMP: u16 = 0x05;
 pub const IF_EQUAL: u16 = 0x15;
 /// A > K
 pub const IF_GREATER: u16 = 0x25;
-/// A > X
-pub const IF_GREATER_INDEX: u16 = 0x2d;
 /// A >= K
 pub const IF_AT_LEAST: u16 = 0x35;
 /// A & K != 0
 pub const IF_BITS: u16 = 0x45;
 /// A |= X
 pub const OR_INDEX: u16 = 0x4c;
-/// A -= X
-pub const SUBTRACT_INDEX: u16 = 0x1c;
+/// A += X
+pub const ADD_INDEX: u16 = 0x0c;
 /// A <<= K
 pub const SHIFT_LEFT: u16 = 0x64;
 /// A >>= K
@@ -72,18 +48,24 @@ pub const ACCUMULATOR_TO_INDEX: u16 = 0x07;
 pub const RETURN: u16 = 0x06;
 
 /// A verdict: the call is made.
-pub const ALLOW: u32 = 0x7fff_0000;
+pub const ALLOW: u32 = libc::SECCOMP_RET_ALLOW;
 /// A verdict: the call is not made, and all threads end.
-pub const KILL_PROCESS: u32 = 0x8000_0000;
+pub const KILL_PROCESS: u32 = libc::SECCOMP_RET_KILL_PROCESS;
 
 const NUMBER: u32 = 0;
 const ARCHITECTURE: u32 = 4;
 const ARGUMENTS: u32 = 16;
 const AUDIT_ARCH_X86_64: u32 = 0xc000_003e;
 
-/// Puts a filter together. It kills unless a rule allows, for calls of other architectures too;
-/// x32 calls have numbers of their own, which no rule names.
-pub(super) fn compile(rules: &[Rule]) -> Vec<Instruction> {
+/// Makes the filter that allows what `rules` allow, and kills the process for anything else: also
+/// for calls of other architectures; x32 calls have numbers of their own, which no rule names. Calls
+/// are tried in the order in which the rules first name them: the most frequent come first.
+///
+/// # Panics
+///
+/// If the filter has more than [`MAX_INSTRUCTIONS`]: three rules for each of as many devices as
+/// a manifest has are fewer.
+pub fn compile(rules: &[Rule]) -> Vec<Instruction> {
     let mut filter = vec![
         plain(LOAD, ARCHITECTURE),
         branch(IF_EQUAL, AUDIT_ARCH_X86_64, 1, 0),
@@ -98,9 +80,9 @@ pub(super) fn compile(rules: &[Rule]) -> Vec<Instruction> {
         let mut body: Vec<_> = same.flat_map(sequence).collect();
         body.push(plain(RETURN, KILL_PROCESS));
         match u8::try_from(body.len()) {
-            Ok(skip) => filter.push(branch(IF_EQUAL, call, 0, skip)),
+            Ok(skip) => filter.push(branch(IF_EQUAL, call as u32, 0, skip)),
             Err(_) => {
-                filter.push(branch(IF_EQUAL, call, 1, 0));
+                filter.push(branch(IF_EQUAL, call as u32, 1, 0));
                 filter.push(plain(JUMP, body.len() as u32));
             }
         }
@@ -131,7 +113,7 @@ fn sequence(rule: &Rule) -> Vec<Instruction> {
     let len = code.len();
     for (at, instruction) in code.iter_mut().enumerate() {
         let to_end = u8::try_from(len - at - 1).expect("a rule has a few conditions");
-        for jump in [&mut instruction.jump_true, &mut instruction.jump_false] {
+        for jump in [&mut instruction.jt, &mut instruction.jf] {
             if *jump == FAIL {
                 *jump = to_end;
             }
@@ -164,25 +146,17 @@ fn at_most(argument: u32, value: u64) -> Vec<Instruction> {
     code
 }
 
-/// `start <= argument 0`, and `argument 0 + argument 1 <= end`, without overflow: in pages, whose
-/// numbers have 32 bits as long as addresses have 44.
+/// `start <= argument 0`, and `argument 0 + argument 1 <= end`, without overflow: in pages, of which
+/// no number up to `end` has more than 31 bits.
 fn within(start: u64, end: u64) -> Vec<Instruction> {
-    let page = |address: u64| u32::try_from(address >> 12).expect("guest memory below 16 TB");
+    let page = |address: u64| i32::try_from(address >> 12).expect("guest memory below 8 TB") as u32;
+    let at_end = branch(IF_GREATER, page(end), FAIL, 0);
     let mut code = page_number(0).to_vec();
-    code.extend([
-        branch(IF_AT_LEAST, page(start), 0, FAIL),
-        branch(IF_GREATER, page(end), FAIL, 0),
-        // Keep the number of pages from here to the end.
-        plain(ACCUMULATOR_TO_INDEX, 0),
-        plain(LOAD_CONSTANT, page(end)),
-        plain(SUBTRACT_INDEX, 0),
-        plain(STORE_SCRATCH, 0),
-    ]);
+    code.extend([branch(IF_AT_LEAST, page(start), 0, FAIL), at_end]);
+    code.push(plain(STORE_SCRATCH, 0));
     code.extend(page_number(1));
-    code.extend([
-        plain(LOAD_INDEX_SCRATCH, 0),
-        branch(IF_GREATER_INDEX, 0, FAIL, 0),
-    ]);
+    code.extend([at_end, plain(LOAD_INDEX_SCRATCH, 0), plain(ADD_INDEX, 0)]);
+    code.push(at_end);
     code
 }
 
@@ -213,11 +187,6 @@ fn plain(code: u16, operand: u32) -> Instruction {
     branch(code, operand, 0, 0)
 }
 
-fn branch(code: u16, operand: u32, jump_true: u8, jump_false: u8) -> Instruction {
-    Instruction {
-        code,
-        jump_true,
-        jump_false,
-        operand,
-    }
+fn branch(code: u16, k: u32, jt: u8, jf: u8) -> Instruction {
+    Instruction { code, jt, jf, k }
 }

@@ -9,20 +9,24 @@ mod kernel;
 
 use kernel::{allows, call};
 
-const RULES: [(u32, &[Condition]); 6] = [
-    (number::READ, &[Condition::descriptor(3)]),
+const RULES: [(libc::c_long, &[Condition]); 6] = [
+    (libc::SYS_read, &[Condition::descriptor(3)]),
     (
-        number::PREAD64,
+        libc::SYS_pread64,
         &[Equal(0, 4), AtMost(2, 512), AtMost(3, 5 << 32 | 7)],
     ),
-    (number::READ, &[Condition::descriptor(5), AtMost(2, 9)]),
-    (number::PREAD64, &[Equal(0, 6), Equal(2, 1 << 40)]),
-    (number::MPROTECT, &[Within(0x1_0000, 20 << 30), Equal(2, 0)]),
-    (number::EXIT_GROUP, &[]),
+    (libc::SYS_read, &[Condition::descriptor(5), AtMost(2, 9)]),
+    (libc::SYS_pread64, &[Equal(0, 6), Equal(2, 1 << 40)]),
+    (
+        libc::SYS_mprotect,
+        &[Within(0x1_0000, 20 << 30), Equal(2, 0)],
+    ),
+    (libc::SYS_exit_group, &[]),
 ];
 
 fn rules() -> Vec<Rule> {
-    let rule = |&(call, conditions): &(u32, &[Condition])| Rule::new(call, conditions, "a test");
+    let rule =
+        |&(call, conditions): &(libc::c_long, &[Condition])| Rule::new(call, conditions, "a test");
     RULES.iter().map(rule).collect()
 }
 
@@ -40,17 +44,17 @@ fn no_rules_allow_nothing() {
 #[test]
 fn calls_are_tried_in_the_order_of_the_rules() {
     let filter = compile(&rules());
-    let is_number = |call: u32| {
+    let is_number = |call: libc::c_long| {
         let at = filter
             .iter()
-            .position(|i| i.code == bpf::IF_EQUAL && i.operand == call);
+            .position(|i| i.code == bpf::IF_EQUAL && i.k == call as u32);
         at.expect("a comparison")
     };
     let order = [
-        number::READ,
-        number::PREAD64,
-        number::MPROTECT,
-        number::EXIT_GROUP,
+        libc::SYS_read,
+        libc::SYS_pread64,
+        libc::SYS_mprotect,
+        libc::SYS_exit_group,
     ];
     assert!(order.map(is_number).is_sorted());
 }
@@ -59,11 +63,11 @@ fn calls_are_tried_in_the_order_of_the_rules() {
 fn a_call_with_many_rules_is_passed_over() {
     // Their code is longer than a conditional jump reaches.
     let mut many: Vec<_> = (0..200)
-        .map(|fd| Rule::new(number::READ, &[Condition::descriptor(fd)], "a test"))
+        .map(|fd| Rule::new(libc::SYS_read, &[Condition::descriptor(fd)], "a test"))
         .collect();
-    many.push(Rule::new(number::EXIT_GROUP, &[], "a test"));
+    many.push(Rule::new(libc::SYS_exit_group, &[], "a test"));
     let filter = compile(&many);
-    assert!(allows(&filter, call(number::EXIT_GROUP, &[])));
-    assert!(allows(&filter, call(number::READ, &[199])));
-    assert!(!allows(&filter, call(number::READ, &[200])));
+    assert!(allows(&filter, call(libc::SYS_exit_group, &[])));
+    assert!(allows(&filter, call(libc::SYS_read, &[199])));
+    assert!(!allows(&filter, call(libc::SYS_read, &[200])));
 }

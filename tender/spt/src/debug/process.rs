@@ -17,7 +17,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use fata_tender::system::number;
 use fata_tender_debug::{
     Debuggee, Event, Registers, Stop,
     core_file::{self, CoreFolder, Region, State},
@@ -124,7 +123,7 @@ impl Process {
             match libc::WSTOPSIG(status) {
                 SYSCALL_STOP => match self.tracee.call()? {
                     Call::Entry(call, [mode, ..]) => {
-                        closing = call == number::SECCOMP.into() && mode == SET_MODE_FILTER;
+                        closing = call == libc::SYS_seccomp as u64 && mode == SET_MODE_FILTER;
                     }
                     Call::Exit(0) if closing => break,
                     Call::Exit(_) | Call::None => {}

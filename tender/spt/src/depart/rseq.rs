@@ -11,10 +11,7 @@ use std::{
     ptr,
 };
 
-use fata_tender::{
-    Error,
-    system::{self, number},
-};
+use fata_tender::{Error, system};
 use rustix::io::Errno;
 
 use super::getauxval;
@@ -82,5 +79,5 @@ fn registered_area() -> Option<usize> {
 fn call(area: usize, size: usize, flags: usize) -> Result<(), Errno> {
     // SAFETY: 1. To unregister changes nothing but that the kernel stops writing there. 2. Areas are
     // registered in `leave` alone, which unregisters them before they go.
-    unsafe { system::call(number::RSEQ, [area, size, flags, SIGNATURE, 0]) }.map(drop)
+    unsafe { system::call(libc::SYS_rseq, [area, size, flags, SIGNATURE, 0]) }.map(drop)
 }

@@ -8,7 +8,7 @@
 use std::os::unix::ffi::OsStrExt;
 
 use fata_abi::solo5::LOAD_MIN;
-use fata_tender::system::{self, number};
+use fata_tender::system;
 
 use crate::memory::GuestMemory;
 
@@ -53,6 +53,6 @@ pub(super) fn keep(memory: &mut GuestMemory, free: u64) -> u64 {
     let arguments = [PR_SET_MM, PR_SET_MM_MAP, address, size_of_val(&map), 0];
     // SAFETY: the call reads the array; it changes what is told about the process, and the heap's
     // bounds as the kernel knows them: should the C library want more of it, it falls back to `mmap`.
-    let _ = unsafe { system::call(number::PRCTL, arguments) };
+    let _ = unsafe { system::call(libc::SYS_prctl, arguments) };
     end
 }

@@ -52,7 +52,7 @@ fn input(devices: &[Attachment], offered: bool) -> Input {
 #[test]
 fn each_rule_allows_what_it_says_and_nothing_beside_it() {
     let input = input(&[net(NET), disk(DISK, CAPACITY)], true);
-    kernel::check_each(&rules(&input), &[number::PREAD64, number::PWRITE64]);
+    kernel::check_each(&rules(&input), &[libc::SYS_pread64, libc::SYS_pwrite64]);
 }
 
 #[test]
@@ -66,9 +66,9 @@ fn no_other_call_is_allowed() {
 
 #[test]
 fn a_guest_gets_the_calls_of_its_devices_only() {
-    let read = |fd: i32| call(number::READ, &[fd as u64, 0, 64]);
-    let write = |fd: i32| call(number::WRITE, &[fd as u64, 0, 64]);
-    let gather = |fd: i32| call(number::WRITEV, &[fd as u64, 0, 4]);
+    let read = |fd: i32| call(libc::SYS_read, &[fd as u64, 0, 64]);
+    let write = |fd: i32| call(libc::SYS_write, &[fd as u64, 0, 64]);
+    let gather = |fd: i32| call(libc::SYS_writev, &[fd as u64, 0, 4]);
     let block = |number, fd: i32| call(number, &[fd as u64, 0, 512, 0]);
     let none = compile(&input(&[], true));
     let net_only = compile(&input(&[net(NET)], true));
@@ -81,7 +81,7 @@ fn a_guest_gets_the_calls_of_its_devices_only() {
         assert_eq!(allows(&net_only, read(fd)), fd == NET);
         assert_eq!(allows(&net_only, gather(fd)), fd == NET);
         assert!(!allows(&none, gather(fd)) && !allows(&disk_only, gather(fd)));
-        for number in [number::PREAD64, number::PWRITE64] {
+        for number in [libc::SYS_pread64, libc::SYS_pwrite64] {
             assert!(!allows(&none, block(number, fd)) && !allows(&net_only, block(number, fd)));
             assert_eq!(allows(&disk_only, block(number, fd)), fd == DISK);
         }
@@ -94,7 +94,7 @@ fn block_requests_stay_within_the_device() {
     let stock = compile(&input(&[disk(DISK, CAPACITY)], false));
     let offered = compile(&input(&[disk(DISK, CAPACITY)], true));
     let small = compile(&input(&[disk(DISK, most - 512)], true));
-    let request = |len, offset| call(number::PWRITE64, &[DISK as u64, 0, len, offset]);
+    let request = |len, offset| call(libc::SYS_pwrite64, &[DISK as u64, 0, len, offset]);
     for (len, offset, in_stock, in_offered) in [
         (512, 0, true, true),
         (512, CAPACITY - 512, true, true),
@@ -121,19 +121,19 @@ fn block_requests_stay_within_the_device() {
         );
     }
     assert!(allows(&small, request(512, most - 1024)) && !allows(&small, request(1024, 0)));
-    let sync = call(number::FDATASYNC, &[DISK as u64]);
+    let sync = call(libc::SYS_fdatasync, &[DISK as u64]);
     assert!(allows(&offered, sync) && !allows(&stock, sync));
 }
 
 #[test]
 fn what_was_not_offered_is_denied() {
-    let guard = call(number::MPROTECT, &[0x20_0000, 4096, 0]);
+    let guard = call(libc::SYS_mprotect, &[0x20_0000, 4096, 0]);
     assert!(!allows(&compile(&input(&[], false)), guard));
     let filter = compile(&input(&[], true));
     assert!(allows(&filter, guard));
     assert!(allows(
         &filter,
-        call(number::MPROTECT, &[MEMORY - 4096, 4096, 0])
+        call(libc::SYS_mprotect, &[MEMORY - 4096, 4096, 0])
     ));
     for arguments in [
         [0x20_0000, 4096, 1],
@@ -145,7 +145,7 @@ fn what_was_not_offered_is_denied() {
         [0x7fff_f7dd_0000, 4096, 0],
     ] {
         assert!(
-            !allows(&filter, call(number::MPROTECT, &arguments)),
+            !allows(&filter, call(libc::SYS_mprotect, &arguments)),
             "{arguments:x?}"
         );
     }
@@ -153,7 +153,7 @@ fn what_was_not_offered_is_denied() {
 
 #[test]
 fn frames_in_parts_have_few_of_them_and_an_image_that_knows() {
-    let parts = |count| call(number::WRITEV, &[NET as u64, 0x20_0000, count]);
+    let parts = |count| call(libc::SYS_writev, &[NET as u64, 0x20_0000, count]);
     let mut input = input(&[net(NET), net(NET + 2)], true);
     let filter = compile(&input);
     for count in [0, 1, 4] {
@@ -164,7 +164,7 @@ fn frames_in_parts_have_few_of_them_and_an_image_that_knows() {
     }
     assert!(allows(
         &filter,
-        call(number::WRITEV, &[NET as u64 + 2, 0, 4])
+        call(libc::SYS_writev, &[NET as u64 + 2, 0, 4])
     ));
     input.gather = false;
     assert!(!allows(&compile(&input), parts(4)));
@@ -175,7 +175,7 @@ fn guest_memory_beyond_four_gigabytes() {
     let mut input = input(&[], true);
     input.memory_end = 40 << 30;
     let filter = compile(&input);
-    let guard = |address: u64, len: u64| call(number::MPROTECT, &[address, len, 0]);
+    let guard = |address: u64, len: u64| call(libc::SYS_mprotect, &[address, len, 0]);
     assert!(allows(&filter, guard((40 << 30) - 4096, 4096)));
     assert!(allows(&filter, guard(1 << 32, 36 << 30)));
     assert!(!allows(&filter, guard(40 << 30, 4096)));
@@ -189,11 +189,11 @@ fn the_largest_filter_is_one_that_the_kernel_takes() {
     assert!(filter.len() <= MAX_INSTRUCTIONS, "{}", filter.len());
     // The last device is reached as well as the first.
     for fd in [5, 67] {
-        assert!(allows(&filter, call(number::PREAD64, &[fd, 0, 512, 0])));
-        assert!(allows(&filter, call(number::PWRITE64, &[fd, 0, 4096, 0])));
-        assert!(allows(&filter, call(number::FDATASYNC, &[fd])));
+        assert!(allows(&filter, call(libc::SYS_pread64, &[fd, 0, 512, 0])));
+        assert!(allows(&filter, call(libc::SYS_pwrite64, &[fd, 0, 4096, 0])));
+        assert!(allows(&filter, call(libc::SYS_fdatasync, &[fd])));
     }
-    assert!(!allows(&filter, call(number::PREAD64, &[68, 0, 512, 0])));
+    assert!(!allows(&filter, call(libc::SYS_pread64, &[68, 0, 512, 0])));
 }
 
 #[test]
@@ -202,9 +202,9 @@ fn frames_pass_few_instructions() {
     let filter = compile(&input(&[net(NET)], true));
     let read = filter
         .iter()
-        .position(|i| i.code == IF_EQUAL && i.operand == number::READ);
+        .position(|i| i.code == IF_EQUAL && i.k == libc::SYS_read as u32);
     let write = filter
         .iter()
-        .position(|i| i.code == IF_EQUAL && i.operand == number::WRITE);
+        .position(|i| i.code == IF_EQUAL && i.k == libc::SYS_write as u32);
     assert_eq!((read, write), (Some(4), Some(11)));
 }

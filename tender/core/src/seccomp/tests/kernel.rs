@@ -6,9 +6,9 @@ use super::seccomp::{
     Condition::{self, AtMost, Equal, Within},
     Rule,
     bpf::{
-        ACCUMULATOR_TO_INDEX, ALLOW, IF_AT_LEAST, IF_BITS, IF_EQUAL, IF_GREATER, IF_GREATER_INDEX,
-        Instruction, JUMP, KILL_PROCESS, LOAD, LOAD_CONSTANT, LOAD_INDEX_SCRATCH, OR_INDEX, RETURN,
-        SHIFT_LEFT, SHIFT_RIGHT, STORE_SCRATCH, SUBTRACT_INDEX,
+        ACCUMULATOR_TO_INDEX, ADD_INDEX, ALLOW, IF_AT_LEAST, IF_BITS, IF_EQUAL, IF_GREATER,
+        Instruction, JUMP, KILL_PROCESS, LOAD, LOAD_INDEX_SCRATCH, OR_INDEX, RETURN, SHIFT_LEFT,
+        SHIFT_RIGHT, STORE_SCRATCH,
     },
     compile,
 };
@@ -24,12 +24,12 @@ pub(crate) struct Call {
 }
 
 /// A call with these arguments, and odd ones where none are given.
-pub(crate) fn call(number: u32, arguments: &[u64]) -> Call {
+pub(crate) fn call(number: libc::c_long, arguments: &[u64]) -> Call {
     let mut all = [0x5a5a_5a5a_5a5a_5a5a; 6];
     all[..arguments.len()].copy_from_slice(arguments);
     Call {
         architecture: X86_64,
-        number,
+        number: number as u32,
         arguments: all,
     }
 }
@@ -38,33 +38,26 @@ pub(crate) fn call(number: u32, arguments: &[u64]) -> Call {
 pub(crate) fn allows(filter: &[Instruction], call: Call) -> bool {
     let (mut a, mut x, mut scratch, mut at) = (0u32, 0u32, [0u32; 16], 0usize);
     loop {
-        let Instruction {
-            code,
-            jump_true,
-            jump_false,
-            operand: k,
-        } = filter[at];
+        let Instruction { code, jt, jf, k } = filter[at];
         at += 1;
         let condition = match code {
             IF_EQUAL => Some(a == k),
             IF_GREATER => Some(a > k),
             IF_AT_LEAST => Some(a >= k),
-            IF_GREATER_INDEX => Some(a > x),
             IF_BITS => Some(a & k != 0),
             _ => None,
         };
         if let Some(condition) = condition {
-            at += usize::from(if condition { jump_true } else { jump_false });
+            at += usize::from(if condition { jt } else { jf });
             continue;
         }
         match code {
             LOAD => a = load(call, k),
-            LOAD_CONSTANT => a = k,
             LOAD_INDEX_SCRATCH => x = scratch[k as usize],
             STORE_SCRATCH => scratch[k as usize] = a,
             JUMP => at += k as usize,
             OR_INDEX => a |= x,
-            SUBTRACT_INDEX => a = a.wrapping_sub(x),
+            ADD_INDEX => a = a.wrapping_add(x),
             SHIFT_LEFT => a <<= k,
             SHIFT_RIGHT => a >>= k,
             ACCUMULATOR_TO_INDEX => x = a,
@@ -144,7 +137,7 @@ fn breaking(condition: Condition, good: Call) -> Vec<Call> {
 
 /// Each rule allows what it says and nothing beside it, and is needed; but those of the calls
 /// `overlapping` may allow in part what another does.
-pub(crate) fn check_each(all: &[Rule], overlapping: &[u32]) {
+pub(crate) fn check_each(all: &[Rule], overlapping: &[libc::c_long]) {
     let filter = compile(all);
     for (index, rule) in all.iter().enumerate() {
         let good = satisfying(rule);
