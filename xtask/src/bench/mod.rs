@@ -9,6 +9,7 @@ mod build;
 mod bulk;
 mod connections;
 mod dns;
+mod exits;
 mod goodput;
 mod http;
 mod idle;
@@ -40,6 +41,7 @@ const SUBJECTS: &[Subject] = &[
     ("dns", dns::measure),
     ("goodput", goodput::measure),
     ("bulk", bulk::measure),
+    ("exits", exits::measure),
     ("latency", latency::measure),
     ("http", http::measure),
     ("connections", connections::measure),
