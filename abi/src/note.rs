@@ -41,6 +41,20 @@ pub enum Target {
     Xen = 6,
 }
 
+/// Name of the target with this number, if there is one.
+pub fn target_name(number: u32) -> Option<&'static str> {
+    const NAMES: [(Target, &str); 6] = [
+        (Target::Hvt, "hvt"),
+        (Target::Spt, "spt"),
+        (Target::Virtio, "virtio"),
+        (Target::Muen, "muen"),
+        (Target::Genode, "genode"),
+        (Target::Xen, "xen"),
+    ];
+    let known = NAMES.iter().find(|(target, _)| *target as u32 == number);
+    known.map(|(_, name)| *name)
+}
+
 /// A note as it stands in an image. Aligned so that a manifest in it is aligned to 8.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(8))]

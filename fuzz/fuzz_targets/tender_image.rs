@@ -12,7 +12,7 @@ fuzz_target!(|data: &[u8]| {
         target: Target::Spt,
         version: spt::ABI_VERSION,
     };
-    if let Ok(image) = parse(data, abi) {
+    if let Ok(image) = parse(&data, abi) {
         // What a parsed image proves.
         assert!(
             image

@@ -4,40 +4,40 @@
 //! An image is written by whoever wants out of the sandbox, so nothing in it is believed. [`parse`]
 //! is a pure function over a [`Source`]; it reads headers and notes only, a few kilobytes however
 //! large the file. The rules are those of Solo5's loader (Solo5 `tenders/common/elf.c`), stricter
-//! where no toolchain could mean it: each is a variant of [`ElfError`].
+//! where no toolchain could mean it. An error says which is broken, of a file whose name comes before
+//! it ([`Error::about`]).
 //!
 //! Read first: ELF-64 Object File Format, "File Header", "Program Header Table"; `fata_abi::note`.
 
-mod error;
+mod headers;
 mod notes;
 
 use std::{fs::File, io, os::unix::fs::FileExt, path::Path};
 
 use fata_abi::{hvt::LOW_MEMORY, manifest::Manifest, note::Target, offer::Offer, solo5::LOAD_MIN};
 
-pub use error::{ElfError, SegmentRule};
-
 use crate::Error;
+use headers::ProgramHeader;
 
 /// Bytes of a page. Segments begin and end at a multiple of it.
 pub const PAGE_SIZE: u64 = 4096;
-/// Program headers at most; images have about ten.
-const MAX_HEADERS: u16 = 128;
 /// What the address of an [`Offer`] is a multiple of. Images may have one from when it had no word
 /// of 8 bytes; it is written as bytes.
 const FIRST_ALIGNMENT: u64 = 4;
 /// Addresses stay below this, so that sums of them cannot overflow.
 const MAX_ADDRESS: u64 = 1 << 46;
 
-const FILE_HEADER_SIZE: u16 = 64;
-const PROGRAM_HEADER_SIZE: u16 = 56;
-const TYPE_EXECUTABLE: u16 = 2;
-const MACHINE_X86_64: u16 = 62;
 const SEGMENT_LOAD: u32 = 1;
 const SEGMENT_NOTE: u32 = 4;
 const FLAG_EXECUTE: u32 = 1;
 const FLAG_WRITE: u32 = 2;
 const FLAG_READ: u32 = 4;
+
+// What to do about a file that is no image, or a bad one.
+const GIVE_AN_IMAGE: &str = "give an image, such as one that `cargo fata build` wrote";
+const MAKE_AN_IMAGE: &str = "it may be an ordinary program: run it as it is, or make an image of its \
+     source with `cargo fata build`";
+const DAMAGED: &str = "the file is damaged, or its linker made something else of it";
 
 /// Where the bytes of an image come from.
 pub trait Source {
@@ -49,20 +49,27 @@ pub trait Source {
     /// # Errors
     ///
     /// There are not as many, or they cannot be read.
-    fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<()>;
+    fn read_at(&self, offset: u64, into: &mut [u8]) -> Result<(), Error>;
+
+    /// Whether there are `size` bytes from `offset` on.
+    fn holds(&self, offset: u64, size: u64) -> bool {
+        offset
+            .checked_add(size)
+            .is_some_and(|end| end <= self.size())
+    }
 }
 
-impl Source for [u8] {
+impl Source for &[u8] {
     fn size(&self) -> u64 {
         self.len() as u64
     }
 
-    fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<()> {
+    fn read_at(&self, offset: u64, into: &mut [u8]) -> Result<(), Error> {
         let from = usize::try_from(offset)
             .ok()
-            .and_then(|start| self.get(start..start.checked_add(into.len())?))
-            .ok_or(io::ErrorKind::UnexpectedEof)?;
-        into.copy_from_slice(from);
+            .and_then(|start| self.get(start..));
+        let from = from.and_then(|rest| rest.get(..into.len()));
+        into.copy_from_slice(from.ok_or_else(|| damaged("ends too early"))?);
         Ok(())
     }
 }
@@ -79,8 +86,9 @@ impl Source for FileSource {
         self.size
     }
 
-    fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<()> {
-        self.file.read_exact_at(into, offset)
+    fn read_at(&self, offset: u64, into: &mut [u8]) -> Result<(), Error> {
+        let read = self.file.read_exact_at(into, offset);
+        read.map_err(Error::cannot("be read"))
     }
 }
 
@@ -169,15 +177,18 @@ impl Image {
     /// # Errors
     ///
     /// It does not.
-    pub fn check_fits(&self, size: u64) -> Result<(), ElfError> {
+    pub fn check_fits(&self, size: u64) -> Result<(), Error> {
         let needed = self.used + 4 * PAGE_SIZE - self.beyond_size();
-        match size >= needed {
-            true => Ok(()),
-            false => Err(ElfError::Memory {
-                needed,
-                memory: size,
-            }),
+        if size >= needed {
+            return Ok(());
         }
+        let kilobytes = [needed, size].map(|bytes| bytes >> 10);
+        let megabytes = needed.div_ceil(1 << 20);
+        Err(Error::new(format!(
+            "needs {} KB of memory to start and is given {} KB",
+            kilobytes[0], kilobytes[1]
+        ))
+        .hint(format!("give it more, with at least `--mem={megabytes}`")))
     }
 
     /// How far the end of memory lies beyond its size.
@@ -195,10 +206,12 @@ impl Image {
 ///
 /// The file cannot be read or is no image for `abi`; the message names the file.
 pub fn open(path: &Path, abi: Abi) -> Result<(FileSource, Image), Error> {
-    let name = path.display();
     let cannot = |error: io::Error| {
-        let error = Error::new(format!("cannot open the image `{name}`: {error}"));
-        error.hint("give the path of an image, such as one that `cargo fata build` wrote")
+        Error::new(format!(
+            "cannot open the image `{}`: {error}",
+            path.display()
+        ))
+        .hint("give the path of an image, such as one that `cargo fata build` wrote")
     };
     let file = File::open(path).map_err(cannot)?;
     let metadata = file.metadata().map_err(cannot)?;
@@ -207,7 +220,7 @@ pub fn open(path: &Path, abi: Abi) -> Result<(FileSource, Image), Error> {
     }
     let size = metadata.len();
     let source = FileSource { file, size };
-    let image = parse(&source, abi).map_err(|error| error.about(path))?;
+    let image = parse(&source, abi).map_err(|error| error.about(path.display()))?;
     Ok((source, image))
 }
 
@@ -216,189 +229,112 @@ pub fn open(path: &Path, abi: Abi) -> Result<(FileSource, Image), Error> {
 /// # Errors
 ///
 /// The first rule that is broken.
-pub fn parse<S: Source + ?Sized>(source: &S, abi: Abi) -> Result<Image, ElfError> {
-    let header = FileHeader::read(source)?;
-    let headers = header.program_headers(source)?;
+pub fn parse(source: &dyn Source, abi: Abi) -> Result<Image, Error> {
+    let (entry, headers) = headers::read(source)?;
     // Before anything else: for which kind of tender it is, so that an ordinary program or an image
     // for another tender is told so, and not which of our rules it breaks.
-    let notes = notes::read(source, &headers, abi)?;
+    let (manifest, offer) = notes::read(source, &headers, abi)?;
     let segments = segments(source, &headers)?;
     let inside = |address: u64, segment: &Segment| {
         address >= segment.address && address - segment.address < segment.memory_size
     };
     let mut executable = segments.iter().filter(|segment| segment.execute);
-    if !executable.any(|segment| inside(header.entry, segment)) {
-        return Err(ElfError::Entry(header.entry));
+    if !executable.any(|segment| inside(entry, segment)) {
+        let what = "starts at an address in no executable segment";
+        return Err(damaged(format!("{what}: {entry:#x}")));
     }
-    if let Some(OfferPlace { address, size, .. }) = notes.offer {
+    if let Some(OfferPlace { address, size, .. }) = offer {
         let long_enough = usize::from(size) >= Offer::FIRST_SIZE;
         let last = address.saturating_add(u64::from(size).saturating_sub(1));
         let mut writable = segments.iter().filter(|segment| segment.write);
         let aligned = address.is_multiple_of(FIRST_ALIGNMENT);
         if !long_enough || !aligned || !writable.any(|s| inside(address, s) && inside(last, s)) {
-            return Err(ElfError::Offer(address));
+            let what = "wants the tender's offer where it may not write, or has no room for it";
+            return Err(damaged(format!("{what}: {address:#x}")));
         }
     }
     let end = segments.last().map_or(LOAD_MIN, |segment| segment.end);
     Ok(Image {
-        entry: header.entry,
+        entry,
         end,
-        manifest: notes.manifest,
-        offer: notes.offer,
+        manifest,
+        offer,
         used: used(&headers, end),
         segments,
     })
 }
 
-/// What the file header says, as far as it is not fixed.
-struct FileHeader {
-    entry: u64,
-    headers_offset: u64,
-    headers: u16,
+/// The error of a file that breaks a rule which all linkers keep.
+fn damaged(message: impl Into<String>) -> Error {
+    Error::new(message).hint(DAMAGED)
 }
 
-impl FileHeader {
-    fn read<S: Source + ?Sized>(source: &S) -> Result<Self, ElfError> {
-        let mut bytes = [0; FILE_HEADER_SIZE as usize];
-        let available = source.size().min(bytes.len() as u64) as usize;
-        source.read_at(0, &mut bytes[..available])?;
-        if bytes[..4] != *b"\x7fELF" {
-            let printable = |b: &u8| b.is_ascii_graphic() || b.is_ascii_whitespace();
-            let text = available > 0 && bytes[..available].iter().all(printable);
-            return Err(ElfError::NotElf { text });
-        }
-        if available < bytes.len() {
-            return Err(ElfError::Truncated("file header"));
-        }
-        // 64 bits, little endian, the only version there is.
-        if bytes[4..7] != [2, 1, 1] || u32_at(&bytes, 20) != 1 {
-            return Err(ElfError::Class);
-        }
-        let kind = u16_at(&bytes, 16);
-        let machine = u16_at(&bytes, 18);
-        if machine != MACHINE_X86_64 {
-            return Err(ElfError::Machine(machine));
-        }
-        if kind != TYPE_EXECUTABLE {
-            return Err(ElfError::Type(kind));
-        }
-        let sizes = (u16_at(&bytes, 52), u16_at(&bytes, 54));
-        if sizes != (FILE_HEADER_SIZE, PROGRAM_HEADER_SIZE) {
-            return Err(ElfError::HeaderSizes);
-        }
-        let headers = u16_at(&bytes, 56);
-        if headers == 0 || headers > MAX_HEADERS {
-            return Err(ElfError::HeaderCount(headers));
-        }
-        Ok(Self {
-            entry: u64_at(&bytes, 24),
-            headers_offset: u64_at(&bytes, 32),
-            headers,
-        })
-    }
-
-    fn program_headers<S: Source + ?Sized>(
-        &self,
-        source: &S,
-    ) -> Result<Vec<ProgramHeader>, ElfError> {
-        let size = usize::from(self.headers) * usize::from(PROGRAM_HEADER_SIZE);
-        check_in_file(source, self.headers_offset, size as u64)
-            .ok_or(ElfError::Truncated("program headers"))?;
-        let mut bytes = vec![0; size];
-        source.read_at(self.headers_offset, &mut bytes)?;
-        let headers = bytes.chunks_exact(usize::from(PROGRAM_HEADER_SIZE));
-        Ok(headers.map(ProgramHeader::decode).collect())
-    }
-}
-
-/// A program header as it stands in the file: claims, none of them checked.
-struct ProgramHeader {
-    kind: u32,
-    flags: u32,
-    offset: u64,
-    address: u64,
-    file_size: u64,
-    memory_size: u64,
-    align: u64,
-}
-
-impl ProgramHeader {
-    fn decode(bytes: &[u8]) -> Self {
-        Self {
-            kind: u32_at(bytes, 0),
-            flags: u32_at(bytes, 4),
-            offset: u64_at(bytes, 8),
-            address: u64_at(bytes, 16),
-            file_size: u64_at(bytes, 32),
-            memory_size: u64_at(bytes, 40),
-            align: u64_at(bytes, 48),
-        }
-    }
-}
-
-fn segments<S: Source + ?Sized>(
-    source: &S,
-    headers: &[ProgramHeader],
-) -> Result<Vec<Segment>, ElfError> {
+fn segments(source: &dyn Source, headers: &[ProgramHeader]) -> Result<Vec<Segment>, Error> {
     let mut segments: Vec<Segment> = Vec::new();
     for (index, header) in headers.iter().enumerate() {
         // As in Solo5: a segment without content is no more than a remark about zeroed memory.
-        if header.kind != SEGMENT_LOAD || header.file_size == 0 {
-            continue;
+        if header.kind == SEGMENT_LOAD && header.file_size > 0 {
+            let floor = segments.last().map_or(LOAD_MIN, |last| last.end);
+            let segment = segment(source, header, floor);
+            let bad = |rule| damaged(format!("has a segment (header {index}) {rule}"));
+            segments.push(segment.map_err(bad)?);
         }
-        let floor = segments.last().map_or(LOAD_MIN, |last| last.end);
-        let segment = segment(source, header, floor).map_err(|rule| ElfError::Segment {
-            header: index,
-            rule,
-        })?;
-        segments.push(segment);
     }
     match segments.is_empty() {
-        true => Err(ElfError::NothingToLoad),
+        true => Err(damaged("has no segment with content")),
         false => Ok(segments),
     }
 }
 
-fn segment<S: Source + ?Sized>(
-    source: &S,
-    header: &ProgramHeader,
-    floor: u64,
-) -> Result<Segment, SegmentRule> {
-    if !header.align.is_power_of_two() || header.align < PAGE_SIZE || header.align > MAX_ADDRESS {
-        return Err(SegmentRule::Alignment);
+/// A segment that obeys every rule; its pages begin at `floor` or above.
+fn segment(source: &dyn Source, header: &ProgramHeader, floor: u64) -> Result<Segment, String> {
+    let &ProgramHeader {
+        offset,
+        address,
+        file_size,
+        memory_size,
+        align,
+        ..
+    } = header;
+    // Where the first rule is broken, these are numbers without a meaning.
+    let start = address & !align.wrapping_sub(1);
+    let end = address.checked_add(memory_size);
+    let end = end.and_then(|end| end.checked_next_multiple_of(align));
+    let end = end.unwrap_or(u64::MAX);
+    let aligned = align.is_power_of_two() && (PAGE_SIZE..=MAX_ADDRESS).contains(&align);
+    let [read, write, execute] =
+        [FLAG_READ, FLAG_WRITE, FLAG_EXECUTE].map(|flag| header.flags & flag != 0);
+    let inside_file = source.holds(offset, file_size);
+    let too_low = format!("below {LOAD_MIN:#x}");
+    let rules = [
+        (aligned, "that is not aligned to pages"),
+        (start >= LOAD_MIN, &too_low),
+        (
+            start >= floor,
+            "that overlaps the one before, or is out of order",
+        ),
+        (
+            memory_size >= file_size,
+            "that is larger in the file than in memory",
+        ),
+        (end <= MAX_ADDRESS, "that ends beyond all memory"),
+        (inside_file, "whose content is not within the file"),
+        (!(write && execute), "that is both writable and executable"),
+    ];
+    if let Some((_, broken)) = rules.iter().find(|(obeyed, _)| !obeyed) {
+        return Err((*broken).to_owned());
     }
-    let start = header.address & !(header.align - 1);
-    if start < LOAD_MIN {
-        return Err(SegmentRule::TooLow);
-    }
-    if start < floor {
-        return Err(SegmentRule::Order);
-    }
-    if header.memory_size < header.file_size {
-        return Err(SegmentRule::Sizes);
-    }
-    let end = header
-        .address
-        .checked_add(header.memory_size)
-        .and_then(|end| end.checked_next_multiple_of(header.align))
-        .filter(|&end| end <= MAX_ADDRESS)
-        .ok_or(SegmentRule::TooHigh)?;
-    check_in_file(source, header.offset, header.file_size).ok_or(SegmentRule::OutsideFile)?;
-    let segment = Segment {
-        address: header.address,
-        offset: header.offset,
-        file_size: header.file_size,
-        memory_size: header.memory_size,
+    Ok(Segment {
+        address,
+        offset,
+        file_size,
+        memory_size,
         start,
         end,
-        read: header.flags & FLAG_READ != 0,
-        write: header.flags & FLAG_WRITE != 0,
-        execute: header.flags & FLAG_EXECUTE != 0,
-    };
-    if segment.write && segment.execute {
-        return Err(SegmentRule::WriteAndExecute);
-    }
-    Ok(segment)
+        read,
+        write,
+        execute,
+    })
 }
 
 /// End of all segments, those without content too, though they are otherwise passed over.
@@ -410,23 +346,6 @@ fn used(headers: &[ProgramHeader], end: u64) -> u64 {
         .fold(end, u64::max)
         .min(MAX_ADDRESS)
         .next_multiple_of(PAGE_SIZE)
-}
-
-fn check_in_file<S: Source + ?Sized>(source: &S, offset: u64, size: u64) -> Option<()> {
-    (offset.checked_add(size)? <= source.size()).then_some(())
-}
-
-/// The sizes of all headers are constants, so these positions are inside them.
-fn u16_at(bytes: &[u8], at: usize) -> u16 {
-    u16::from_le_bytes([bytes[at], bytes[at + 1]])
-}
-
-fn u32_at(bytes: &[u8], at: usize) -> u32 {
-    u32::from(u16_at(bytes, at)) | u32::from(u16_at(bytes, at + 2)) << 16
-}
-
-fn u64_at(bytes: &[u8], at: usize) -> u64 {
-    u64::from(u32_at(bytes, at)) | u64::from(u32_at(bytes, at + 4)) << 32
 }
 
 #[cfg(test)]

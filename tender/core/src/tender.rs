@@ -85,7 +85,7 @@ impl Tender {
         let (source, mut image) = elf::open(&run.image, self.abi)?;
         let size = run.options.memory.unwrap_or(DEFAULT_MEMORY);
         let fits = image.check_fits(size);
-        fits.map_err(|error| error.about(&run.image))?;
+        fits.map_err(|error| error.about(run.image.display()))?;
         let end = image.memory_end(size);
         let command_line = boot::command_line(&run.arguments)?;
         let wants = boot::wants(&image, end);

@@ -91,7 +91,7 @@ fn start(run: &Run) -> Result<Never, Error> {
     memory.choose_page_sizes(image.end, layout.end);
     memory
         .load(&source, &image)
-        .map_err(|error| error.about(&run.image))?;
+        .map_err(|error| error.about(run.image.display()))?;
     drop(source);
     let frequency = kvm.tsc_frequency()?;
     boot::write(

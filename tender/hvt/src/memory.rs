@@ -21,7 +21,7 @@ use fata_abi::{
 };
 use fata_tender::{
     Error,
-    elf::{ElfError, Image, Source},
+    elf::{Image, Source},
 };
 use rustix::{
     io::Errno,
@@ -245,7 +245,7 @@ impl Memory {
     /// # Panics
     ///
     /// A segment is not in memory: [`Image::check_fits`] finds that out.
-    pub fn load(&mut self, source: &impl Source, image: &Image) -> Result<(), ElfError> {
+    pub fn load(&mut self, source: &impl Source, image: &Image) -> Result<(), Error> {
         self.read_only.push(0..LOAD_MIN);
         for segment in &image.segments {
             let mut content = vec![0; segment.file_size as usize];

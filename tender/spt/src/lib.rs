@@ -82,7 +82,7 @@ fn start(run: &Run) -> Result<Never, Error> {
     let mut memory = GuestMemory::map(end)?;
     memory
         .load(&source, &image)
-        .map_err(|error| error.about(&run.image))?;
+        .map_err(|error| error.about(run.image.display()))?;
     drop(source);
     let waiting = Waiting::new(&attached, image.offer.is_some())?;
     let free = boot::write(&mut memory, &image, &waiting, &command_line)?;

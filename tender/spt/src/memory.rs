@@ -9,7 +9,7 @@ use std::{ptr, slice};
 use fata_abi::{solo5::LOAD_MIN, spt::MEMORY_BASE};
 use fata_tender::{
     Error,
-    elf::{ElfError, Image, PAGE_SIZE, Source},
+    elf::{Image, PAGE_SIZE, Source},
 };
 use rustix::{
     io::Errno,
@@ -60,7 +60,7 @@ impl GuestMemory {
     }
 
     /// Copies the segments of `image` to their addresses.
-    pub(crate) fn load(&mut self, source: &impl Source, image: &Image) -> Result<(), ElfError> {
+    pub(crate) fn load(&mut self, source: &impl Source, image: &Image) -> Result<(), Error> {
         for segment in &image.segments {
             let into = self.bytes(segment.address, segment.file_size);
             let into = into.expect("segments of an image that was checked to fit");

@@ -7,10 +7,7 @@
 
 use std::fmt;
 
-use fata_abi::{
-    manifest::Manifest,
-    note::{self, Target},
-};
+use fata_abi::{manifest::Manifest, note};
 use object::{
     LittleEndian,
     elf::{
@@ -245,19 +242,8 @@ impl<'a> Elf<'a> {
 
 /// Name of the platform that `target` of an ABI note means.
 pub fn platform_name(target: u32) -> String {
-    const NAMES: [(Target, &str); 6] = [
-        (Target::Hvt, "hvt"),
-        (Target::Spt, "spt"),
-        (Target::Virtio, "virtio"),
-        (Target::Muen, "muen"),
-        (Target::Genode, "genode"),
-        (Target::Xen, "xen"),
-    ];
-    let known = NAMES.iter().find(|(number, _)| *number as u32 == target);
-    known.map_or_else(
-        || format!("unknown ({target})"),
-        |(_, name)| (*name).to_owned(),
-    )
+    let known = note::target_name(target).map(str::to_owned);
+    known.unwrap_or_else(|| format!("unknown ({target})"))
 }
 
 /// Reads everything that can be read of `data`: the entry point for fuzzing.

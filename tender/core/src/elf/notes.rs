@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: ISC
 //! The notes of an image: for which tender it is, which devices it wants, where its offer lies.
 //!
-//! Each note stands in a `PT_NOTE` segment of its own. Notes of other owners are passed over
-//! unread; of ours each may be there once.
+//! Each note stands in a `PT_NOTE` segment of its own. Notes of other owners are passed over; of ours
+//! each may be there once.
 
 use fata_abi::{
     manifest::{Manifest, NOTE_PADDING},
@@ -11,36 +11,33 @@ use fata_abi::{
 };
 
 use super::{
-    Abi, ElfError, OfferPlace, ProgramHeader, SEGMENT_NOTE, Source, check_in_file, u32_at,
+    Abi, MAKE_AN_IMAGE, OfferPlace, SEGMENT_NOTE, Source, damaged,
+    headers::{ProgramHeader, u32_at},
 };
+use crate::Error;
 
 /// Bytes before the owner's name.
 const WORDS: usize = 12;
 /// Enough for the largest manifest (6688 bytes with its note header).
 const MAX_SIZE: u64 = 8192;
 
-/// What the notes say.
-pub(super) struct Notes {
-    pub(super) manifest: Manifest<Vec<u8>>,
-    pub(super) offer: Option<OfferPlace>,
-}
-
-pub(super) fn read<S: Source + ?Sized>(
-    source: &S,
+/// Reads the manifest, and where the offer goes.
+pub(super) fn read(
+    source: &dyn Source,
     headers: &[ProgramHeader],
     abi: Abi,
-) -> Result<Notes, ElfError> {
-    let mut found_abi = None;
-    let mut manifest = None;
-    let mut offer = None;
+) -> Result<(Manifest<Vec<u8>>, Option<OfferPlace>), Error> {
+    let (mut found_abi, mut manifest, mut offer) = (None, None, None);
     for (index, header) in headers.iter().enumerate() {
         if header.kind != SEGMENT_NOTE {
             continue;
         }
-        let Some(bytes) = content(source, index, header)? else {
+        let bytes = content(source, header).ok_or_else(|| wrong_size(index))??;
+        let owner = bytes.get(WORDS..WORDS + u32_at(&bytes, 0) as usize);
+        if owner != Some(SOLO5) && owner != Some(FATA) {
             continue;
-        };
-        let found = note::parse(&bytes).ok_or(ElfError::NoteSize { header: index })?;
+        }
+        let found = note::parse(&bytes).ok_or_else(|| wrong_size(index))?;
         let slot = match (found.owner, found.note_type) {
             (owner, note::TYPE_ABI) if owner == SOLO5 => &mut found_abi,
             (owner, note::TYPE_MANIFEST) if owner == SOLO5 => &mut manifest,
@@ -48,23 +45,27 @@ pub(super) fn read<S: Source + ?Sized>(
             _ => continue,
         };
         if slot.replace((index, found.descriptor.to_vec())).is_some() {
-            return Err(ElfError::NoteTwice { header: index });
+            return Err(damaged(format!("has the note of header {index} twice")));
         }
     }
-    let (header, descriptor) = found_abi.ok_or(ElfError::NoAbi)?;
+    let no_abi = || Error::new("has no ABI note, so it is no unikernel").hint(MAKE_AN_IMAGE);
+    let (header, descriptor) = found_abi.ok_or_else(no_abi)?;
     check_abi(header, &descriptor, abi)?;
-    let (header, descriptor) = manifest.ok_or(ElfError::NoManifest)?;
+    let (header, descriptor) = manifest.ok_or_else(|| damaged("has no manifest note"))?;
     let bytes = descriptor.get(NOTE_PADDING..);
-    let bytes = bytes.ok_or(ElfError::NoteSize { header })?.to_vec();
-    Ok(Notes {
-        manifest: Manifest::parse(bytes).map_err(ElfError::Manifest)?,
-        offer: match offer {
-            Some((header, bytes)) => {
-                Some(offer_place(&bytes).ok_or(ElfError::NoteSize { header })?)
-            }
-            None => None,
-        },
-    })
+    let manifest = Manifest::parse(bytes.ok_or_else(|| wrong_size(header))?.to_vec())
+        .map_err(|error| damaged(format!("has a bad manifest: {error}")))?;
+    let place =
+        |(header, bytes): (usize, Vec<u8>)| offer_place(&bytes).ok_or_else(|| wrong_size(header));
+    Ok((manifest, offer.map(place).transpose()?))
+}
+
+/// The content of a note segment, as much of it as we could need; `None` if it has no room for a note.
+fn content(source: &dyn Source, header: &ProgramHeader) -> Option<Result<Vec<u8>, Error>> {
+    let whole = source.holds(header.offset, header.file_size);
+    let mut bytes = vec![0; header.file_size.min(MAX_SIZE) as usize];
+    let read = || source.read_at(header.offset, &mut bytes).map(|()| bytes);
+    (whole && header.file_size >= WORDS as u64).then(read)
 }
 
 /// Where the offer goes, by what its note says; an image older than what the note can say beside the
@@ -82,48 +83,31 @@ fn offer_place(descriptor: &[u8]) -> Option<OfferPlace> {
     })
 }
 
-/// The content of a note segment, if its owner is one of ours.
-fn content<S: Source + ?Sized>(
-    source: &S,
-    index: usize,
-    header: &ProgramHeader,
-) -> Result<Option<Vec<u8>>, ElfError> {
-    let wrong = || ElfError::NoteSize { header: index };
-    check_in_file(source, header.offset, header.file_size).ok_or_else(wrong)?;
-    if header.file_size < WORDS as u64 {
-        return Err(wrong());
-    }
-    let size = header.file_size.min(MAX_SIZE) as usize;
-    let mut bytes = vec![0; size];
-    let owner_end = size.min(WORDS + SOLO5.len());
-    source.read_at(header.offset, &mut bytes[..owner_end])?;
-    let name = &bytes[WORDS..owner_end];
-    let owner_size = u32_at(&bytes, 0) as usize;
-    let ours = [&SOLO5[..], &FATA[..]];
-    if !ours
-        .iter()
-        .any(|owner| owner.len() == owner_size && name.starts_with(owner))
-    {
-        return Ok(None);
-    }
-    source.read_at(header.offset, &mut bytes)?;
-    Ok(Some(bytes))
-}
-
-fn check_abi(header: usize, descriptor: &[u8], abi: Abi) -> Result<(), ElfError> {
+fn check_abi(header: usize, descriptor: &[u8], abi: Abi) -> Result<(), Error> {
     if descriptor.len() != 16 {
-        return Err(ElfError::NoteSize { header });
+        return Err(wrong_size(header));
     }
+    let name = |target| match note::target_name(target) {
+        Some(name) => name.to_owned(),
+        None => format!("target {target}"),
+    };
+    let ours = name(abi.target as u32);
     let target = u32_at(descriptor, 0);
     if target != abi.target as u32 {
-        return Err(ElfError::Target { found: target, abi });
+        let what = format!("is an image for {}, not {ours}", name(target));
+        let hint = format!("build it for this one with `cargo fata build -t {ours}`");
+        return Err(Error::new(what).hint(hint));
     }
     let version = u32_at(descriptor, 4);
     if version != abi.version {
-        return Err(ElfError::Version {
-            found: version,
-            abi,
-        });
+        let known = abi.version;
+        return Err(damaged(format!(
+            "is for version {version} of the {ours} ABI, not {known}"
+        )));
     }
     Ok(())
+}
+
+fn wrong_size(header: usize) -> Error {
+    damaged(format!("has a note (header {header}) of the wrong size"))
 }

@@ -21,8 +21,8 @@ fn image() -> Assembly {
     Assembly::new(&[0x90; 100])
 }
 
-fn check(assembly: &Assembly) -> Result<Image, ElfError> {
-    parse(&assembly.bytes()[..], SPT)
+fn check(assembly: &Assembly) -> Result<Image, Error> {
+    parse(&assembly.bytes().as_slice(), SPT)
 }
 
 /// The message for the image that `change` makes of a good one.
@@ -30,7 +30,7 @@ fn refused(change: impl FnOnce(&mut Assembly)) -> String {
     let mut assembly = image();
     change(&mut assembly);
     let error = check(&assembly).expect_err("the rule must refuse it");
-    error.about("x".as_ref()).to_string()
+    error.about("x").to_string()
 }
 
 #[track_caller]
@@ -79,7 +79,7 @@ fn size_counts_what_an_image_can_use_if_it_knows_of_offers() {
     let ours = check(&image().offer(DATA)).unwrap();
     assert_eq!(smallest(&ours), DATA + 5 * 4096 - 0xe_0000);
     assert_eq!(ours.memory_end(16 << 20), (16 << 20) + 0xe_0000);
-    let error = ours.check_fits(1 << 20).unwrap_err().about(Path::new("x"));
+    let error = ours.check_fits(1 << 20).unwrap_err().about("x");
     let error = error.to_string();
     assert!(error.contains("needs 1172 KB of memory to start and is given 1024 KB\nhint: "));
     assert!(error.ends_with("`--mem=2`"), "{error}");
@@ -118,7 +118,7 @@ fn file_header_rules() {
     ] {
         let mut bytes = good.clone();
         bytes[at] = value;
-        let error = parse(&bytes[..], SPT).unwrap_err().to_string();
+        let error = parse(&bytes.as_slice(), SPT).unwrap_err().to_string();
         assert!(error.contains(what), "{at}: {error}");
     }
 }
@@ -131,7 +131,7 @@ fn other_files() {
         (b"\x7fELF", "ends before its file header"),
         (b"\x89PNG\r\n", "is not an ELF file"),
     ] {
-        let error = parse(bytes, SPT).unwrap_err().to_string();
+        let error = parse(&bytes, SPT).unwrap_err().to_string();
         assert!(error.contains(what), "{error}");
     }
     let own = std::env::current_exe().unwrap();
@@ -169,14 +169,14 @@ fn segment_rules() {
     let mut bytes = image().bytes();
     bytes.truncate(64 + 5 * 56 + 99);
     // The notes come last and are looked at first.
-    let error = parse(&bytes[..], SPT).unwrap_err().to_string();
+    let error = parse(&bytes.as_slice(), SPT).unwrap_err().to_string();
     assert!(
         error.contains("note (header 2) of the wrong size"),
         "{error}"
     );
     bytes = image().bytes();
     bytes[64 + 8..64 + 16].copy_from_slice(&u64::MAX.to_le_bytes());
-    let error = parse(&bytes[..], SPT).unwrap_err().to_string();
+    let error = parse(&bytes.as_slice(), SPT).unwrap_err().to_string();
     assert!(error.contains("not within the file"), "{error}");
 }
 
@@ -235,11 +235,11 @@ fn an_offer_must_be_in_writable_memory() {
         u64::MAX - 3,
         u64::MAX - 71,
     ] {
-        let error = check(&image().offer(address)).unwrap_err();
-        assert!(
-            matches!(error, ElfError::Offer(at) if at == address),
-            "{error}"
+        let error = check(&image().offer(address)).unwrap_err().to_string();
+        let rule = format!(
+            "wants the tender's offer where it may not write, or has no room for it: {address:#x}\n"
         );
+        assert!(error.starts_with(&rule), "{error}");
     }
     // The note may say how long it is.
     let with = |size: u32| check(&image().offer_of(DATA + 4096 - 96, size | 3 << 16));
@@ -320,7 +320,7 @@ fn mutated_images_never_panic() {
         if random.below(8) == 0 {
             bytes.truncate(random.below(good.len()));
         }
-        if let Ok(image) = parse(&bytes[..], SPT) {
+        if let Ok(image) = parse(&bytes.as_slice(), SPT) {
             assert_sound(&bytes, &image);
             accepted += 1;
         }
@@ -341,6 +341,6 @@ fn random_bytes_never_panic() {
         if len > 64 && random.below(2) == 0 {
             bytes[..7].copy_from_slice(magic);
         }
-        assert!(parse(&bytes[..], SPT).is_err());
+        assert!(parse(&bytes.as_slice(), SPT).is_err());
     }
 }

@@ -25,7 +25,7 @@ fn image() -> Image {
         version: hvt::ABI_VERSION,
     };
     image.headers[4].content = note::abi(abi.target, abi.version).0.to_vec();
-    elf::parse(&image.bytes()[..], abi).unwrap()
+    elf::parse(&image.bytes().as_slice(), abi).unwrap()
 }
 
 fn memory(end: u64) -> Memory {
