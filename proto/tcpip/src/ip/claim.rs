@@ -5,8 +5,12 @@
 //! comes, so an address is used while it is asked for: as RFC 4429 (optimistic duplicate address
 //! detection) has it for IPv6, and in the same spirit for IPv4, where RFC 5227 would wait. An
 //! address that another host turns out to have is given up, unless it was configured by hand for
-//! IPv4: then it is defended (RFC 5227, section 2.4 c). Read first: RFC 4862 section 5.4, RFC 5227
-//! sections 2.1 to 2.4.
+//! IPv4: then it is defended (RFC 5227, section 2.4 c).
+//!
+//! An announcement is for neighbours that knew the address when another machine had it, which for a
+//! unikernel is the one that ran before it: until then they send where nobody is. So an IPv4 address
+//! that will be defended anyway is announced at once, any other as soon as the question is answered.
+//! Read first: RFC 4862 section 5.4, RFC 5227 sections 2.1 to 2.4, RFC 4861 section 7.2.6.
 
 use crate::addr::Addr;
 use alloc::vec::Vec;
@@ -15,21 +19,39 @@ use super::SECOND;
 
 /// An announcement defends an address at most that often (RFC 5227, section 1.1).
 const DEFEND_INTERVAL: u64 = 10 * SECOND;
-const ANNOUNCE_INTERVAL: u64 = 2 * SECOND;
-/// Answers to our question come within that time (RFC 4861, section 10).
-const ANSWER_TIME: u64 = SECOND;
-/// Probes and announcements for IPv4; for IPv6 one question is enough (RFC 4862, section 5.1).
-const PROBES4: u8 = 2;
-const LAST4: u8 = PROBES4 + 2;
-const PROBES6: u8 = 1;
+/// When there is nothing more to say.
+const NEVER: u64 = u64::MAX;
 /// Addresses that were given up and are not taken again.
 const MAX_GIVEN_UP: usize = 8;
+
+/// What is said for an address, each after that many seconds. Answers to a question come within one
+/// (RFC 4861, section 10), and announcements are two apart (RFC 5227, section 1.1).
+type Script = [(u8, Message)];
+
+const LEASED4: &Script = &[
+    (0, Message::Probe),
+    (1, Message::Probe),
+    (1, Message::Announce),
+    (2, Message::Announce),
+];
+const FIXED4: &Script = &[
+    (0, Message::Probe),
+    (0, Message::Announce),
+    (1, Message::Probe),
+    (1, Message::Announce),
+];
+/// One question is enough (RFC 4862, section 5.1).
+const ANY6: &Script = &[(0, Message::Probe), (1, Message::Announce)];
 
 /// One of our addresses.
 struct Claim {
     address: Addr,
+    /// Configured by hand.
+    fixed: bool,
+    /// Asked for: an address is ours once we have said so.
+    tentative: bool,
     /// Messages sent so far.
-    sent: u8,
+    sent: usize,
     /// When the next is due; never, once all is said.
     at: u64,
     defended: Option<u64>,
@@ -39,9 +61,9 @@ struct Claim {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Message {
     /// The question whether anybody else has it.
-    Probe(Addr),
+    Probe,
     /// That we have it.
-    Announce(Addr),
+    Announce,
 }
 
 /// What a conflict leads to.
@@ -65,11 +87,13 @@ pub(super) struct Claims {
 }
 
 impl Claims {
-    /// Begins to ask for an address.
-    pub(super) fn begin(&mut self, address: Addr, now: u64) {
+    /// Begins to ask for an address; `fixed` if it was configured by hand.
+    pub(super) fn begin(&mut self, address: Addr, fixed: bool, now: u64) {
         self.end(address);
         self.claims.push(Claim {
             address,
+            fixed,
+            tentative: true,
             sent: 0,
             at: now,
             defended: None,
@@ -95,7 +119,7 @@ impl Claims {
     pub(super) fn is_tentative(&self, address: Addr) -> bool {
         self.claims
             .iter()
-            .any(|claim| claim.address == address && claim.is_tentative())
+            .any(|claim| claim.address == address && claim.tentative)
     }
 
     /// When something is to be sent.
@@ -105,43 +129,28 @@ impl Claims {
     }
 
     /// The next message that is due; called until there is none.
-    pub(super) fn due(&mut self, now: u64) -> Option<Message> {
-        for claim in &mut self.claims {
-            if claim.at > now {
-                continue;
-            }
-            let v4 = claim.address.is_ipv4();
-            let message = match claim.sent {
-                PROBES4.. if v4 => Some(Message::Announce(claim.address)),
-                PROBES6.. if !v4 => None,
-                _ => Some(Message::Probe(claim.address)),
-            };
-            claim.sent += 1;
-            claim.at = match claim.sent {
-                LAST4.. if v4 => u64::MAX,
-                sent if v4 && sent > PROBES4 => now + ANNOUNCE_INTERVAL,
-                sent if !v4 && sent > PROBES6 => u64::MAX,
-                _ => now + ANSWER_TIME,
-            };
-            if message.is_some() {
-                return message;
-            }
-        }
-        None
+    pub(super) fn due(&mut self, now: u64) -> Option<(Message, Addr)> {
+        let claim = self.claims.iter_mut().find(|claim| claim.at <= now)?;
+        let script = claim.script();
+        let (_, message) = *script.get(claim.sent)?;
+        claim.tentative &= message == Message::Probe;
+        claim.sent += 1;
+        let next = script.get(claim.sent);
+        claim.at = next.map_or(NEVER, |(wait, _)| now + u64::from(*wait) * SECOND);
+        Some((message, claim.address))
     }
 
-    /// Another host says that it has `address`; `fixed` if it was configured by hand.
-    pub(super) fn conflict(&mut self, address: Addr, fixed: bool, now: u64) -> Verdict {
+    /// Another host says that it has `address`.
+    pub(super) fn conflict(&mut self, address: Addr, now: u64) -> Verdict {
         let claim = self.claims.iter_mut().find(|own| own.address == address);
         let Some(claim) = claim else {
             return Verdict::Ignore;
         };
-        let tentative = claim.is_tentative();
         let recently = claim
             .defended
             .is_some_and(|at| now < at.saturating_add(DEFEND_INTERVAL));
         let v4 = address.is_ipv4();
-        let verdict = match (fixed, tentative) {
+        let verdict = match (claim.fixed, claim.tentative) {
             (true, _) if v4 && recently => return Verdict::Ignore,
             (true, _) | (false, false) if v4 && !recently => Verdict::Defend,
             // Once it is ours, whoever else claims it is wrong or forges (RFC 4862, section 5.4.4).
@@ -152,7 +161,7 @@ impl Claims {
         if verdict == Verdict::GiveUp {
             remember(&mut self.given_up, address);
         }
-        if verdict == Verdict::GiveUp || fixed {
+        if verdict == Verdict::GiveUp || claim.fixed {
             remember(&mut self.conflicts, address);
         }
         verdict
@@ -165,13 +174,12 @@ impl Claims {
 }
 
 impl Claim {
-    fn is_tentative(&self) -> bool {
-        self.sent
-            <= if self.address.is_ipv4() {
-                PROBES4
-            } else {
-                PROBES6
-            }
+    fn script(&self) -> &'static Script {
+        match (self.address.is_ipv4(), self.fixed) {
+            (true, true) => FIXED4,
+            (true, false) => LEASED4,
+            (false, _) => ANY6,
+        }
     }
 }
 
@@ -200,52 +208,65 @@ mod tests {
     /// RFC 5227, sections 2.1.1 and 2.3, but for the waiting.
     #[test]
     fn ipv4_probes_then_announces() {
+        let (probe, announce) = (Message::Probe, Message::Announce);
+        let leased = [(0, probe), (1, probe), (2, announce), (4, announce)];
+        assert_eq!(said(v4(), false), leased);
+        let fixed = [(0, probe), (0, announce), (1, probe), (2, announce)];
+        assert_eq!(said(v4(), true), fixed);
+    }
+
+    /// What is said of an address, and in which second.
+    fn said(address: Addr, fixed: bool) -> Vec<(u64, Message)> {
         let mut claims = Claims::default();
-        claims.begin(v4(), 0);
+        claims.begin(address, fixed, 0);
         let mut said = Vec::new();
         for second in 0..20 {
-            while let Some(message) = claims.due(second * SECOND) {
+            while let Some((message, whose)) = claims.due(second * SECOND) {
+                assert_eq!(whose, address);
                 said.push((second, message));
             }
         }
-        let (probe, announce) = (Message::Probe(v4()), Message::Announce(v4()));
-        let expected = [(0, probe), (1, probe), (2, announce), (4, announce)];
-        assert_eq!(said, expected);
-        assert_eq!(claims.deadline(), u64::MAX);
+        assert_eq!(claims.deadline(), NEVER);
+        said
     }
 
-    /// RFC 4862, section 5.4.
+    /// RFC 4862, section 5.4; RFC 4861, section 7.2.6.
     #[test]
     fn ipv6_asks_once_and_gives_up() {
+        assert_eq!(
+            said(v6(), true),
+            [(0, Message::Probe), (1, Message::Announce)]
+        );
         let mut claims = Claims::default();
-        claims.begin(v6(), 0);
-        assert_eq!(claims.due(0), Some(Message::Probe(v6())));
+        claims.begin(v6(), true, 0);
+        assert_eq!(claims.due(0), Some((Message::Probe, v6())));
         assert_eq!(claims.due(0), None);
         assert!(claims.is_tentative(v6()));
-        assert_eq!(claims.conflict(v6(), true, 1), Verdict::GiveUp);
+        assert_eq!(claims.conflict(v6(), 1), Verdict::GiveUp);
         assert!(claims.is_given_up(v6()));
         assert_eq!(claims.take_conflict(), Some(v6()));
-        claims.begin(v6(), 0);
+        claims.begin(v6(), false, 0);
         assert!(claims.due(0).is_some());
-        assert_eq!(claims.due(SECOND), None);
+        assert_eq!(claims.due(SECOND), Some((Message::Announce, v6())));
         assert!(!claims.is_tentative(v6()));
-        assert_eq!(claims.conflict(v6(), false, SECOND), Verdict::Ignore);
+        assert_eq!(claims.conflict(v6(), SECOND), Verdict::Ignore);
     }
 
     /// RFC 5227, section 2.4: (b) for a lease, (c) for what was configured.
     #[test]
     fn ipv4_defends() {
-        let mut claims = Claims::default();
-        claims.begin(v4(), 0);
-        for second in 0..10 {
-            while claims.due(second * SECOND).is_some() {}
-        }
         let second = |at: u64| 100 * SECOND + at * SECOND;
-        assert_eq!(claims.conflict(v4(), false, second(0)), Verdict::Defend);
-        assert_eq!(claims.conflict(v4(), true, second(5)), Verdict::Ignore);
-        assert_eq!(claims.conflict(v4(), true, second(11)), Verdict::Defend);
-        assert_eq!(claims.conflict(v4(), false, second(12)), Verdict::GiveUp);
-        let other = Addr::from([10, 0, 0, 3]);
-        assert_eq!(claims.conflict(other, false, 0), Verdict::Ignore);
+        for (fixed, again) in [(true, Verdict::Ignore), (false, Verdict::GiveUp)] {
+            let mut claims = Claims::default();
+            claims.begin(v4(), fixed, 0);
+            for second in 0..10 {
+                while claims.due(second * SECOND).is_some() {}
+            }
+            assert_eq!(claims.conflict(v4(), second(0)), Verdict::Defend);
+            assert_eq!(claims.conflict(v4(), second(11)), Verdict::Defend);
+            assert_eq!(claims.conflict(v4(), second(12)), again);
+            let other = Addr::from([10, 0, 0, 3]);
+            assert_eq!(claims.conflict(other, 0), Verdict::Ignore);
+        }
     }
 }

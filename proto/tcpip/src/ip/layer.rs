@@ -129,17 +129,12 @@ impl Ip {
                 IpAddr::V6(group) => self.mld_report(link, group, report, now),
             }
         }
-        while let Some(message) = self.claims.due(now) {
-            match message {
-                Message::Probe(address) => match address.ip() {
-                    IpAddr::V4(address) => self.arp_probe(link, address),
-                    IpAddr::V6(address) => self.ndp_probe(link, address),
-                },
-                Message::Announce(address) => {
-                    if let Some(address) = address.as_v4() {
-                        self.arp_announce(link, address);
-                    }
-                }
+        while let Some((message, address)) = self.claims.due(now) {
+            match (message, address.ip()) {
+                (Message::Probe, IpAddr::V4(address)) => self.arp_probe(link, address),
+                (Message::Probe, IpAddr::V6(address)) => self.ndp_probe(link, address),
+                (Message::Announce, IpAddr::V4(address)) => self.arp_announce(link, address),
+                (Message::Announce, IpAddr::V6(address)) => self.ndp_announce(link, address),
             }
         }
         self.poll_neighbors(link, now);
@@ -219,7 +214,8 @@ impl Ip {
         }
         for own in &self.addresses.prefixes {
             if !table.has(own.address()) {
-                self.claims.begin(own.address(), now);
+                let fixed = self.lease.is_none() || own.address().is_ipv6();
+                self.claims.begin(own.address(), fixed, now);
                 self.groups.join(questions_to(own.address()), now);
             }
         }
@@ -255,8 +251,7 @@ impl Ip {
 
     /// Another host claims one of our addresses.
     pub(super) fn conflict(&mut self, link: &mut dyn Link, address: Addr, now: u64) {
-        let fixed = self.lease.is_none() || address.is_ipv6();
-        match self.claims.conflict(address, fixed, now) {
+        match self.claims.conflict(address, now) {
             Verdict::Defend => {
                 if let Some(address) = address.as_v4() {
                     self.arp_announce(link, address);

@@ -114,13 +114,7 @@ impl Ip {
             if tentative {
                 self.conflict(link, target.into(), now);
             } else {
-                self.advertise(
-                    link,
-                    target,
-                    ethernet(ALL_NODES.into()),
-                    ALL_NODES,
-                    OVERRIDE,
-                );
+                self.ndp_announce(link, target);
             }
             return;
         }
@@ -145,6 +139,12 @@ impl Ip {
             };
             self.advertise(link, target, station, source, flags);
         }
+    }
+
+    /// Tells all that we have `address` (RFC 4861, section 7.2.6).
+    pub(super) fn ndp_announce(&self, link: &mut dyn Link, address: Ipv6Addr) {
+        let station = ethernet(ALL_NODES.into());
+        self.advertise(link, address, station, ALL_NODES, OVERRIDE);
     }
 
     /// Tells `to` that we have `target`.

@@ -10,7 +10,7 @@ use fata_device::{
 };
 use std::task::{Context, Poll, Waker};
 
-use super::world::{World, both, fixed, ip, pair, wire};
+use super::world::{World, both, clock, fixed, ip, pair, wire};
 use crate::{Responder, Stack, UdpSocket, responder::Outcome, udp::Meta};
 
 fn reverse(query: &[u8], _: Meta, reply: &mut [u8]) -> Option<usize> {
@@ -109,6 +109,21 @@ fn the_answer_is_the_question_turned_round() {
         None,
         "one answer, and no question about neighbours"
     );
+}
+
+/// Addresses that were configured are used while they are asked for.
+#[test]
+fn a_question_that_waits_at_the_start_is_answered_before_any_time_passes() {
+    let mut world = World::new();
+    let (mut peer, nic) = wire();
+    let stack = world.add(nic, fixed(2));
+    let _responder = UdpSocket::bind(&stack, 53).unwrap().respond(reverse);
+    put(&mut peer, &question(), Offload::default());
+    let start = clock();
+    world.settle();
+    assert_eq!(clock(), start);
+    let mut sent = core::iter::from_fn(|| take(&mut peer));
+    assert!(sent.any(|frame| frame.ends_with(b"cba")));
 }
 
 #[test]

@@ -3,14 +3,17 @@
 
 use super::*;
 
-/// RFC 5227, section 2.1.1 and 2.3; RFC 4862, section 5.4.2, after reports on the groups.
+/// RFC 5227, section 2.1.1 and 2.3; RFC 4862, section 5.4.2, after reports on the groups. Neighbours
+/// of the machine that had the address before are told at once, for IPv6 once it is known to be free
+/// (RFC 4861, section 7.2.6; RFC 4429, section 3.3).
 #[test]
 fn addresses_are_asked_for_at_the_beginning() {
     let mut host = Host::with(info(OWN_MAC), config(2));
     host.pass(0);
     let sent = host.sent();
     let probe = arp(1, OWN_MAC, [0; 4], [0; 6], OWN4, [0xff; 6]);
-    assert!(sent.contains(&probe));
+    let announcement = arp(1, OWN_MAC, OWN4, [0; 6], OWN4, [0xff; 6]);
+    assert!(sent.contains(&probe) && sent.contains(&announcement));
     let question = |address: Addr| {
         let group = super::super::group::solicited_node(address.as_v6().unwrap());
         let mut frame = solicitation(UNSPECIFIED6, group.into(), address);
@@ -19,16 +22,21 @@ fn addresses_are_asked_for_at_the_beginning() {
     };
     assert!(sent.contains(&question(v6(OWN6))));
     assert!(sent.contains(&question(own_local())));
+    let announcement6 = |address: Addr| {
+        let mut frame = advertisement(OWN_MAC, address, v6("ff02::1"), 0x20);
+        frame[6..12].copy_from_slice(&OWN_MAC);
+        frame
+    };
+    let announcements6 = [v6(OWN6), own_local()].map(announcement6);
+    assert!(!sent.iter().any(|frame| announcements6.contains(frame)));
     for _ in 0..10 {
         host.pass(SECOND);
     }
-    let announcement = arp(1, OWN_MAC, OWN4, [0; 6], OWN4, [0xff; 6]);
     let sent = host.sent();
-    assert_eq!(
-        sent.iter().filter(|frame| **frame == announcement).count(),
-        2
-    );
-    assert_eq!(sent.iter().filter(|frame| **frame == probe).count(), 1);
+    let [of_local, of_own] = &announcements6;
+    for frame in [&probe, &announcement, of_local, of_own] {
+        assert_eq!(sent.iter().filter(|sent| *sent == frame).count(), 1);
+    }
 }
 
 /// RFC 4862, section 5.4.4 and 5.4.3: whoever answers, or asks at the same time, has it.
