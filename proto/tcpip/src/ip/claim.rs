@@ -10,7 +10,7 @@
 //! An announcement is for neighbours that knew the address when another machine had it, which for a
 //! unikernel is the one that ran before it: until then they send where nobody is. So an IPv4 address
 //! that will be defended anyway is announced at once, any other as soon as the question is answered.
-//! Read first: RFC 4862 section 5.4, RFC 5227 sections 2.1 to 2.4, RFC 4861 section 7.2.6.
+//! Read first: RFC 4862 section 5.4, RFC 5227 sections 2.1 to 2.4, RFC 4861 section 7.2.6, RFC 9131.
 
 use crate::addr::Addr;
 use alloc::vec::Vec;
@@ -25,7 +25,7 @@ const NEVER: u64 = u64::MAX;
 const MAX_GIVEN_UP: usize = 8;
 
 /// What is said for an address, each after that many seconds. Answers to a question come within one
-/// (RFC 4861, section 10), and announcements are two apart (RFC 5227, section 1.1).
+/// (RFC 4861, section 10), and announcements of a lease are two apart (RFC 5227, section 1.1).
 type Script = [(u8, Message)];
 
 const LEASED4: &Script = &[
@@ -34,14 +34,19 @@ const LEASED4: &Script = &[
     (1, Message::Announce),
     (2, Message::Announce),
 ];
+/// Both twice: the first may be lost while a bridge finds out that its port has a link.
 const FIXED4: &Script = &[
     (0, Message::Probe),
     (0, Message::Announce),
     (1, Message::Probe),
-    (1, Message::Announce),
+    (0, Message::Announce),
 ];
 /// One question is enough (RFC 4862, section 5.1).
-const ANY6: &Script = &[(0, Message::Probe), (1, Message::Announce)];
+const ANY6: &Script = &[
+    (0, Message::Probe),
+    (0, Message::Introduce),
+    (1, Message::Announce),
+];
 
 /// One of our addresses.
 struct Claim {
@@ -62,6 +67,8 @@ struct Claim {
 pub(super) enum Message {
     /// The question whether anybody else has it.
     Probe,
+    /// That we use it, for who asked before we were there and knows no other host that has it.
+    Introduce,
     /// That we have it.
     Announce,
 }
@@ -133,7 +140,7 @@ impl Claims {
         let claim = self.claims.iter_mut().find(|claim| claim.at <= now)?;
         let script = claim.script();
         let (_, message) = *script.get(claim.sent)?;
-        claim.tentative &= message == Message::Probe;
+        claim.tentative &= message != Message::Announce;
         claim.sent += 1;
         let next = script.get(claim.sent);
         claim.at = next.map_or(NEVER, |(wait, _)| now + u64::from(*wait) * SECOND);
@@ -211,7 +218,7 @@ mod tests {
         let (probe, announce) = (Message::Probe, Message::Announce);
         let leased = [(0, probe), (1, probe), (2, announce), (4, announce)];
         assert_eq!(said(v4(), false), leased);
-        let fixed = [(0, probe), (0, announce), (1, probe), (2, announce)];
+        let fixed = [(0, probe), (0, announce), (1, probe), (1, announce)];
         assert_eq!(said(v4(), true), fixed);
     }
 
@@ -230,24 +237,24 @@ mod tests {
         said
     }
 
-    /// RFC 4862, section 5.4; RFC 4861, section 7.2.6.
+    /// RFC 4862, section 5.4; RFC 4861, section 7.2.6; RFC 9131.
     #[test]
     fn ipv6_asks_once_and_gives_up() {
-        assert_eq!(
-            said(v6(), true),
-            [(0, Message::Probe), (1, Message::Announce)]
-        );
+        let (introduce, announce) = (Message::Introduce, Message::Announce);
+        let expected = [(0, Message::Probe), (0, introduce), (1, announce)];
+        assert_eq!(said(v6(), true), expected);
         let mut claims = Claims::default();
         claims.begin(v6(), true, 0);
         assert_eq!(claims.due(0), Some((Message::Probe, v6())));
+        assert_eq!(claims.due(0), Some((introduce, v6())));
         assert_eq!(claims.due(0), None);
         assert!(claims.is_tentative(v6()));
         assert_eq!(claims.conflict(v6(), 1), Verdict::GiveUp);
         assert!(claims.is_given_up(v6()));
         assert_eq!(claims.take_conflict(), Some(v6()));
         claims.begin(v6(), false, 0);
-        assert!(claims.due(0).is_some());
-        assert_eq!(claims.due(SECOND), Some((Message::Announce, v6())));
+        while claims.due(0).is_some() {}
+        assert_eq!(claims.due(SECOND), Some((announce, v6())));
         assert!(!claims.is_tentative(v6()));
         assert_eq!(claims.conflict(v6(), SECOND), Verdict::Ignore);
     }

@@ -133,8 +133,10 @@ impl Ip {
             match (message, address.ip()) {
                 (Message::Probe, IpAddr::V4(address)) => self.arp_probe(link, address),
                 (Message::Probe, IpAddr::V6(address)) => self.ndp_probe(link, address),
-                (Message::Announce, IpAddr::V4(address)) => self.arp_announce(link, address),
-                (Message::Announce, IpAddr::V6(address)) => self.ndp_announce(link, address),
+                (_, IpAddr::V4(address)) => self.arp_announce(link, address),
+                (_, IpAddr::V6(address)) => {
+                    self.ndp_announce(link, address, message == Message::Announce);
+                }
             }
         }
         self.poll_neighbors(link, now);

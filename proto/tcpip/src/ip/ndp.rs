@@ -114,7 +114,7 @@ impl Ip {
             if tentative {
                 self.conflict(link, target.into(), now);
             } else {
-                self.ndp_announce(link, target);
+                self.ndp_announce(link, target, true);
             }
             return;
         }
@@ -141,10 +141,12 @@ impl Ip {
         }
     }
 
-    /// Tells all that we have `address` (RFC 4861, section 7.2.6).
-    pub(super) fn ndp_announce(&self, link: &mut dyn Link, address: Ipv6Addr) {
+    /// Tells all that we have `address` (RFC 4861, section 7.2.6), also those who know another
+    /// station that does if it is `settled` that we alone have it.
+    pub(super) fn ndp_announce(&self, link: &mut dyn Link, address: Ipv6Addr, settled: bool) {
+        let flags = if settled { OVERRIDE } else { 0 };
         let station = ethernet(ALL_NODES.into());
-        self.advertise(link, address, station, ALL_NODES, OVERRIDE);
+        self.advertise(link, address, station, ALL_NODES, flags);
     }
 
     /// Tells `to` that we have `target`.

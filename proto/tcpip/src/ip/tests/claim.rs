@@ -4,8 +4,8 @@
 use super::*;
 
 /// RFC 5227, section 2.1.1 and 2.3; RFC 4862, section 5.4.2, after reports on the groups. Neighbours
-/// of the machine that had the address before are told at once, for IPv6 once it is known to be free
-/// (RFC 4861, section 7.2.6; RFC 4429, section 3.3).
+/// of the machine that had the address before are told at once, for IPv6 once it is known to be free,
+/// and before that who knows nobody (RFC 4861, section 7.2.6; RFC 4429, section 3.3; RFC 9131).
 #[test]
 fn addresses_are_asked_for_at_the_beginning() {
     let mut host = Host::with(info(OWN_MAC), config(2));
@@ -22,19 +22,22 @@ fn addresses_are_asked_for_at_the_beginning() {
     };
     assert!(sent.contains(&question(v6(OWN6))));
     assert!(sent.contains(&question(own_local())));
-    let announcement6 = |address: Addr| {
-        let mut frame = advertisement(OWN_MAC, address, v6("ff02::1"), 0x20);
+    let announcement6 = |address: Addr, flags: u8| {
+        let mut frame = advertisement(OWN_MAC, address, v6("ff02::1"), flags);
         frame[6..12].copy_from_slice(&OWN_MAC);
         frame
     };
-    let announcements6 = [v6(OWN6), own_local()].map(announcement6);
-    assert!(!sent.iter().any(|frame| announcements6.contains(frame)));
+    let announcements6 = [v6(OWN6), own_local()].map(|address| announcement6(address, 0x20));
+    for address in [v6(OWN6), own_local()] {
+        assert!(sent.contains(&announcement6(address, 0)));
+        assert!(!sent.contains(&announcement6(address, 0x20)));
+    }
     for _ in 0..10 {
         host.pass(SECOND);
     }
     let sent = host.sent();
-    let [of_local, of_own] = &announcements6;
-    for frame in [&probe, &announcement, of_local, of_own] {
+    let [of_own, of_local] = &announcements6;
+    for frame in [&probe, &announcement, of_own, of_local] {
         assert_eq!(sent.iter().filter(|sent| *sent == frame).count(), 1);
     }
 }
