@@ -8,7 +8,6 @@
 mod block;
 mod ifreq;
 mod tap;
-mod user;
 
 use std::os::fd::{AsRawFd, OwnedFd};
 
@@ -16,7 +15,8 @@ use fata_abi::manifest::{Attachment, DeviceKind, Manifest, Properties};
 
 use crate::{
     Error,
-    options::{DEFAULT_SECTOR_SIZE, Named, NetSource, Options},
+    options::{DEFAULT_SECTOR_SIZE, NetSource, Options},
+    system,
 };
 
 /// A device and what is behind it on the host.
@@ -65,8 +65,8 @@ impl Attached {
 
 /// Whether [`attach`] starts a process, which ends by itself when the guest does.
 pub fn has_child(options: &Options) -> bool {
-    let user = |net: &Named<_>| matches!(net.value, NetSource::User(_));
-    options.nets.iter().any(user)
+    let is_user = |net| matches!(net, &NetSource::User(_));
+    options.nets.values().any(is_user)
 }
 
 /// Connects every device of `manifest`, in the order of the manifest, for a guest that can make use
@@ -78,13 +78,27 @@ pub fn has_child(options: &Options) -> bool {
 /// # Errors
 ///
 /// An option without a device, a device without an option, or the host refuses.
-pub fn attach<B: AsRef<[u8]> + AsMut<[u8]>>(
-    manifest: &mut Manifest<B>,
+pub fn attach(
+    manifest: &mut Manifest<Vec<u8>>,
     options: &Options,
     wants: Wants,
 ) -> Result<Vec<Attached>, Error> {
     check_names(manifest, options)?;
-    let mut attached = connect(manifest, options, wants)?;
+    let mut attached = connect_nets(manifest, options, wants)?;
+    for (name, path) in &options.blocks {
+        let block_size = options.sector_sizes.get(name).copied();
+        let block_size = block_size.unwrap_or(DEFAULT_SECTOR_SIZE);
+        let (descriptor, capacity) = block::open(name, path, block_size)?;
+        attached.push(Attached {
+            index: find(manifest, DeviceKind::Block, name)?,
+            descriptor,
+            properties: Properties::Block {
+                capacity,
+                block_size,
+            },
+            vnet: None,
+        });
+    }
     attached.sort_by_key(|device| device.index);
     for device in &attached {
         manifest.attach(device.index, device.attachment());
@@ -102,147 +116,113 @@ pub fn plain_tap(interface: &str) -> Result<OwnedFd, Error> {
     Ok(tap::open("service", interface, Wants::default())?.0)
 }
 
-/// Connects all devices, whose names have been checked. Descriptors of the caller come first, before
-/// anything that is opened here could have their numbers; then user-mode networks, whose processes
-/// so do not inherit what is opened for other devices.
-fn connect<B: AsRef<[u8]>>(
-    manifest: &Manifest<B>,
+/// Connects the network devices. Descriptors of the caller come first, before anything that is opened
+/// here could have their numbers; then user-mode networks, whose processes so do not inherit what is
+/// opened for other devices.
+fn connect_nets(
+    manifest: &Manifest<Vec<u8>>,
     options: &Options,
     wants: Wants,
 ) -> Result<Vec<Attached>, Error> {
     let mut attached = Vec::new();
     let mut nets: Vec<_> = options.nets.iter().collect();
-    nets.sort_by_key(|net| match net.value {
+    nets.sort_by_key(|(_, source)| match source {
         NetSource::Descriptor(_) => 0,
         NetSource::User(_) => 1,
         NetSource::Tap(_) => 2,
     });
-    for Named { name, value } in nets {
-        let mac = match find(&options.macs, name) {
+    for (name, source) in nets {
+        let mac = match options.macs.get(name) {
             Some(&mac) => mac,
             None => random_mac()?,
         };
-        let (descriptor, mtu, vnet) = match value {
+        let (descriptor, mtu, vnet) = match source {
             NetSource::Tap(interface) => tap::open(name, interface, wants)?,
             NetSource::Descriptor(number) => tap::adopt(name, *number, wants)?,
             NetSource::User(config) => {
-                let (socket, mtu) = user::start(name, config, mac)?;
-                (socket, mtu, None)
+                let cannot = Error::cannot(format!("start the user network of `{name}`"));
+                let network = fata_usernet::spawn(config.clone(), mac).map_err(cannot)?;
+                (network.into_socket(), fata_usernet::MTU as u16, None)
             }
         };
         attached.push(Attached {
-            index: index_of(manifest, name),
+            index: find(manifest, DeviceKind::Net, name)?,
             descriptor,
             properties: Properties::Net { mac, mtu },
             vnet,
         });
     }
-    for Named { name, value } in &options.blocks {
-        let block_size = find(&options.sector_sizes, name).copied();
-        let block_size = block_size.unwrap_or(DEFAULT_SECTOR_SIZE);
-        let (descriptor, capacity) = block::open(name, value, block_size)?;
-        attached.push(Attached {
-            index: index_of(manifest, name),
-            descriptor,
-            properties: Properties::Block {
-                capacity,
-                block_size,
-            },
-            vnet: None,
-        });
-    }
     Ok(attached)
 }
 
-fn find<'a, T>(list: &'a [Named<T>], name: &str) -> Option<&'a T> {
-    let named = list.iter().find(|named| named.name == name)?;
-    Some(&named.value)
-}
-
-fn index_of<B: AsRef<[u8]>>(manifest: &Manifest<B>, name: &str) -> usize {
-    let mut devices = manifest.devices();
-    let found = devices.find(|(_, device)| device.name == name);
-    found.expect("a name that `check_names` has found").0
-}
-
 /// Checks that options and devices fit each other, before anything on the host is touched.
-fn check_names<B: AsRef<[u8]>>(manifest: &Manifest<B>, options: &Options) -> Result<(), Error> {
-    for net in &options.nets {
-        check_device(manifest, &net.name, DeviceKind::Net)?;
+fn check_names(manifest: &Manifest<Vec<u8>>, options: &Options) -> Result<(), Error> {
+    let Options {
+        nets,
+        macs,
+        blocks,
+        sector_sizes,
+        ..
+    } = options;
+    for name in nets.keys() {
+        find(manifest, DeviceKind::Net, name)?;
     }
-    for block in &options.blocks {
-        check_device(manifest, &block.name, DeviceKind::Block)?;
+    for name in blocks.keys() {
+        find(manifest, DeviceKind::Block, name)?;
     }
-    for mac in &options.macs {
-        if find(&options.nets, &mac.name).is_none() {
-            return Err(alone("--net-mac", DeviceKind::Net, &mac.name));
-        }
+    if let Some(name) = macs.keys().find(|name| !nets.contains_key(*name)) {
+        return Err(alone("--net-mac", DeviceKind::Net, name));
     }
-    for size in &options.sector_sizes {
-        if find(&options.blocks, &size.name).is_none() {
-            return Err(alone("--block-sector-size", DeviceKind::Block, &size.name));
-        }
+    if let Some(name) = sector_sizes.keys().find(|name| !blocks.contains_key(*name)) {
+        return Err(alone("--block-sector-size", DeviceKind::Block, name));
     }
     check_complete(manifest, options)
 }
 
-fn check_device<B: AsRef<[u8]>>(
-    manifest: &Manifest<B>,
-    name: &str,
-    kind: DeviceKind,
-) -> Result<(), Error> {
+/// The index of the device `name`, which is to be of this kind.
+fn find(manifest: &Manifest<Vec<u8>>, kind: DeviceKind, name: &str) -> Result<usize, Error> {
     let what = describe(kind);
     match manifest.devices().find(|(_, device)| device.name == name) {
-        Some((_, device)) if device.kind == kind => Ok(()),
-        Some((_, device)) => Err(Error::new(format!(
-            "`{name}` is a {} device of the image, not a {what} device",
-            describe(device.kind)
-        ))
-        .hint(format!(
-            "attach it with {}",
-            Options::example(device.kind, name)
-        ))),
+        Some((index, device)) if device.kind == kind => Ok(index),
+        Some((_, device)) => {
+            let is = describe(device.kind);
+            let example = Options::example(device.kind, name);
+            Err(Error::new(format!(
+                "`{name}` is a {is} device of the image, not a {what} device"
+            ))
+            .hint(format!("attach it with {example}")))
+        }
         None => {
-            let devices: Vec<_> = manifest
-                .devices()
-                .map(|(_, device)| format!("`{}` ({})", device.name, describe(device.kind)))
+            let devices = manifest.devices().map(|(_, device)| device);
+            let devices: Vec<_> = devices
+                .map(|device| format!("`{}` ({})", device.name, describe(device.kind)))
                 .collect();
-            Err(
-                Error::new(format!("the image has no {what} device `{name}`")).hint(match devices
-                    .is_empty()
-                {
-                    true => "it declares no devices: leave the option out".to_owned(),
-                    false => format!("the devices it declares: {}", devices.join(", ")),
-                }),
-            )
+            let hint = match devices.is_empty() {
+                true => "it declares no devices: leave the option out".to_owned(),
+                false => format!("the devices it declares: {}", devices.join(", ")),
+            };
+            Err(Error::new(format!("the image has no {what} device `{name}`")).hint(hint))
         }
     }
 }
 
-fn check_complete<B: AsRef<[u8]>>(manifest: &Manifest<B>, options: &Options) -> Result<(), Error> {
-    let missing: Vec<_> = manifest
-        .devices()
-        .map(|(_, device)| device)
-        .filter(|device| match device.kind {
-            DeviceKind::Net => find(&options.nets, device.name).is_none(),
-            DeviceKind::Block => find(&options.blocks, device.name).is_none(),
+fn check_complete(manifest: &Manifest<Vec<u8>>, options: &Options) -> Result<(), Error> {
+    let devices = manifest.devices().map(|(_, device)| device);
+    let missing = devices.filter(|device| match device.kind {
+        DeviceKind::Net => !options.nets.contains_key(device.name),
+        DeviceKind::Block => !options.blocks.contains_key(device.name),
+    });
+    let (names, examples): (Vec<_>, Vec<_>) = missing
+        .map(|device| {
+            let name = format!("{} device `{}`", describe(device.kind), device.name);
+            (name, Options::example(device.kind, device.name))
         })
-        .collect();
-    if missing.is_empty() {
+        .unzip();
+    if names.is_empty() {
         return Ok(());
     }
-    let names: Vec<_> = missing
-        .iter()
-        .map(|device| format!("{} device `{}`", describe(device.kind), device.name))
-        .collect();
-    let examples: Vec<_> = missing
-        .iter()
-        .map(|device| Options::example(device.kind, device.name))
-        .collect();
-    Err(
-        Error::new(format!("the image needs its {}", names.join(" and ")))
-            .hint(format!("attach with {}", examples.join(" and "))),
-    )
+    let what = format!("the image needs its {}", names.join(" and "));
+    Err(Error::new(what).hint(format!("attach with {}", examples.join(" and "))))
 }
 
 fn describe(kind: DeviceKind) -> &'static str {
@@ -253,17 +233,14 @@ fn describe(kind: DeviceKind) -> &'static str {
 }
 
 fn alone(option: &str, kind: DeviceKind, name: &str) -> Error {
-    Error::new(format!(
-        "`{option}:{name}` is given for a device that is not attached"
-    ))
-    .hint(format!("attach it with {}", Options::example(kind, name)))
+    let what = format!("`{option}:{name}` is given for a device that is not attached");
+    let example = Options::example(kind, name);
+    Error::new(what).hint(format!("attach it with {example}"))
 }
 
 /// A random address: locally administered, of one station.
 fn random_mac() -> Result<[u8; 6], Error> {
-    let mut mac = [0; 6];
-    rustix::rand::getrandom(&mut mac, rustix::rand::GetRandomFlags::empty())
-        .map_err(|error| Error::new(format!("cannot get random bytes: {error}")))?;
+    let mut mac = system::random()?;
     mac[0] = mac[0] & 0xfc | 0x02;
     Ok(mac)
 }

@@ -8,12 +8,12 @@ use fata_abi::{
     offer::{Offer, WANT_LARGE, WANT_LARGE_UDP, large_buffers},
     solo5::COMMAND_LINE_SIZE,
 };
-use rustix::rand::GetRandomFlags;
 
 use crate::{
     Error,
     attach::{Attached, Vnet, Wants},
     elf::{Image, OfferPlace},
+    system,
 };
 
 /// Most bytes of one transfer that is offered. Larger transfers win nothing over this in the page
@@ -61,10 +61,7 @@ pub fn wants(image: &Image, memory_end: u64) -> Wants {
 ///
 /// The host has no random bytes.
 pub fn offer(place: &OfferPlace, features: u32, attached: &[Attached]) -> Result<Vec<u8>, Error> {
-    let mut seed = [0; 64];
-    // Up to 256 bytes come whole or not at all.
-    rustix::rand::getrandom(&mut seed, GetRandomFlags::empty())
-        .map_err(|error| Error::new(format!("cannot get random bytes: {error}")))?;
+    let seed: [u8; 64] = system::random()?;
     let set = |member: fn(&Vnet) -> bool| {
         let members = attached
             .iter()

@@ -7,12 +7,13 @@
 //! that does not exist, which [`attach`](crate::attach) finds out.
 
 use std::{
+    collections::BTreeMap,
     ffi::{OsStr, OsString},
     os::unix::ffi::OsStrExt,
     path::PathBuf,
 };
 
-use fata_abi::manifest::{DeviceKind, MAX_NAME};
+use fata_abi::manifest::{self, Device, DeviceKind, MAX_NAME};
 
 use crate::Error;
 pub use debug::{DEFAULT_GDB_PORT, Debug};
@@ -81,23 +82,14 @@ pub struct Options {
     /// `--mem`, in bytes: a multiple of the page size. What of the addresses that is,
     /// [`Image::memory_end`](crate::elf::Image::memory_end) says.
     pub memory: Option<u64>,
-    /// `--net`.
-    pub nets: Vec<Named<NetSource>>,
+    /// `--net`, by the name of the device, as all that follow.
+    pub nets: BTreeMap<String, NetSource>,
     /// `--net-mac`.
-    pub macs: Vec<Named<[u8; 6]>>,
+    pub macs: BTreeMap<String, [u8; 6]>,
     /// `--block`.
-    pub blocks: Vec<Named<PathBuf>>,
+    pub blocks: BTreeMap<String, PathBuf>,
     /// `--block-sector-size`.
-    pub sector_sizes: Vec<Named<u16>>,
-}
-
-/// What is given for the device `name`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Named<T> {
-    /// Name of a device in the manifest.
-    pub name: String,
-    /// What is given for it.
-    pub value: T,
+    pub sector_sizes: BTreeMap<String, u16>,
 }
 
 /// Where a network device leads.
@@ -119,17 +111,25 @@ impl Command {
     /// The first word that is no option of a tender, or no image given.
     pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Self, Error> {
         let mut words = words.into_iter();
+        let mut next = || {
+            let missing = || Error::new("no image is given").hint("`--help` shows how to run one");
+            words.next().ok_or_else(missing)
+        };
         let mut options = Options::default();
         let mut debug = Debug::default();
         let image = loop {
-            let word = words.next().ok_or_else(missing_image)?;
+            let word = next()?;
             match word.as_bytes() {
                 b"--help" | b"-h" => return Ok(Self::Help),
                 b"--version" | b"-V" => return Ok(Self::Version),
-                b"--" => break words.next().ok_or_else(missing_image)?,
+                b"--" => break next()?,
                 [b'-', ..] => {
                     if !options.take(&word)? && !debug.take(&word)? {
-                        return Err(unknown_option(&word));
+                        let what = format!("unknown option: `{}`", word.display());
+                        return Err(Error::new(what).hint(
+                            "options of the tender are listed by `--help`; \
+                             arguments of the unikernel come after the image",
+                        ));
                     }
                 }
                 _ => break word,
@@ -184,30 +184,34 @@ impl Options {
         let Some(&(_, example)) = EXAMPLES.iter().find(|(known, _)| *known == option) else {
             return Ok(false);
         };
-        let value = value
-            .filter(|value| !value.is_empty())
-            .ok_or_else(|| without_value(&key, example))?;
+        let value = value.ok_or_else(|| without_value(&key, example))?;
         let text = || {
             value
                 .to_str()
                 .ok_or_else(|| Error::new(format!("value of `{key}` is not UTF-8: {value:?}")))
         };
         if option == "--mem" {
-            return self.take_memory(&key, text()?).map(|()| true);
+            let size = parse_memory(text()?)?;
+            return once(&key, self.memory.replace(size).is_some());
         }
-        let name = checked_name(option, name, value, example)?;
-        match option {
-            "--net" => add(&mut self.nets, &key, name, parse_net(&key, text()?)?)?,
-            "--net-mac" => add(&mut self.macs, &key, name, parse_mac(&key, text()?)?)?,
-            "--block" => add(&mut self.blocks, &key, name, value.into())?,
-            _ => add(
-                &mut self.sector_sizes,
-                &key,
-                name,
-                parse_sector_size(&key, text()?)?,
-            )?,
-        }
-        Ok(true)
+        let name = checked_name(word, &key, name, example)?;
+        let about = |error: Error| error.about(word.display());
+        let twice = match option {
+            "--net" => {
+                let source = parse_net(&key, text()?).map_err(about)?;
+                self.nets.insert(name, source).is_some()
+            }
+            "--net-mac" => {
+                let mac = parse_mac(text()?).map_err(about)?;
+                self.macs.insert(name, mac).is_some()
+            }
+            "--block" => self.blocks.insert(name, value.into()).is_some(),
+            _ => {
+                let size = parse_sector_size(text()?).map_err(about)?;
+                self.sector_sizes.insert(name, size).is_some()
+            }
+        };
+        once(&key, twice)
     }
 
     /// What connects the device `name`, for someone who left it out: options as they stand in a
@@ -217,14 +221,6 @@ impl Options {
             DeviceKind::Net => format!("`--net:{name}=tap0` or `--net:{name}=user`"),
             DeviceKind::Block => format!("`--block:{name}=disk.img`"),
         }
-    }
-
-    fn take_memory(&mut self, key: &str, text: &str) -> Result<(), Error> {
-        if self.memory.is_some() {
-            return Err(twice(key));
-        }
-        self.memory = Some(parse_memory(text)?);
-        Ok(())
     }
 }
 
@@ -237,51 +233,32 @@ const EXAMPLES: [(&str, &str); 5] = [
     ("--block-sector-size", "--block-sector-size:storage=4096"),
 ];
 
-/// Splits `--key=value`. A key that is not UTF-8 is no option, so a lossy copy serves.
+/// Splits `--key=value`; an empty value is none. A key that is not UTF-8 is no option, so a lossy copy
+/// serves.
 fn split_at_equals(word: &OsStr) -> (String, Option<&OsStr>) {
-    let bytes = word.as_bytes();
-    let (key, value) = match bytes.iter().position(|&byte| byte == b'=') {
-        Some(at) => (&bytes[..at], Some(OsStr::from_bytes(&bytes[at + 1..]))),
-        None => (bytes, None),
-    };
-    (String::from_utf8_lossy(key).into_owned(), value)
+    let mut parts = word.as_bytes().splitn(2, |&byte| byte == b'=');
+    let key = String::from_utf8_lossy(parts.next().unwrap_or_default());
+    let value = parts.next().filter(|value| !value.is_empty());
+    (key.into_owned(), value.map(OsStr::from_bytes))
 }
 
-fn checked_name<'a>(
-    option: &str,
-    name: Option<&'a str>,
-    value: &OsStr,
+fn checked_name(
+    word: &OsStr,
+    key: &str,
+    name: Option<&str>,
     example: &str,
-) -> Result<&'a str, Error> {
+) -> Result<String, Error> {
     let Some(name) = name else {
-        return Err(Error::new(format!(
-            "`{option}={}` does not say for which device",
-            value.display()
-        ))
-        .hint(format!(
-            "name the device of the manifest, as in `{example}`"
-        )));
+        let hint = format!("name the device of the manifest, as in `{example}`");
+        let error = Error::new("does not say for which device").hint(hint);
+        return Err(error.about(word.display()));
     };
-    let characters = name.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    if name.is_empty() || name.len() > MAX_NAME || !characters {
-        return Err(
-            Error::new(format!("`{option}:{name}` does not name a device")).hint(format!(
-                "a device has 1 to {MAX_NAME} letters and digits, as in `{example}`"
-            )),
-        );
+    let kind = DeviceKind::Net;
+    if manifest::check(&[Device { name, kind }]).is_err() {
+        let hint = format!("a device has 1 to {MAX_NAME} letters and digits, as in `{example}`");
+        return Err(Error::new(format!("`{key}` does not name a device")).hint(hint));
     }
-    Ok(name)
-}
-
-fn add<T>(list: &mut Vec<Named<T>>, key: &str, name: &str, value: T) -> Result<(), Error> {
-    if list.iter().any(|named| named.name == name) {
-        return Err(twice(key));
-    }
-    list.push(Named {
-        name: name.to_owned(),
-        value,
-    });
-    Ok(())
+    Ok(name.to_owned())
 }
 
 fn without_value(key: &str, example: &str) -> Error {
@@ -289,8 +266,12 @@ fn without_value(key: &str, example: &str) -> Error {
         .hint(format!("write it with `=`, as in `{example}`"))
 }
 
-fn twice(key: &str) -> Error {
-    Error::new(format!("`{key}` is given twice")).hint("leave one of the two out")
+/// What `take` returns for an option that it has taken in, and had before if `twice`.
+fn once(key: &str, twice: bool) -> Result<bool, Error> {
+    match twice {
+        true => Err(Error::new(format!("`{key}` is given twice")).hint("leave one of the two out")),
+        false => Ok(true),
+    }
 }
 
 /// Parses a memory size: a number of mebibytes, or of the unit that follows it.
@@ -299,101 +280,76 @@ fn twice(key: &str) -> Error {
 ///
 /// Not a size, zero, not a multiple of the page size, or more than an address can name.
 pub fn parse_memory(text: &str) -> Result<u64, Error> {
+    let bad = || {
+        Error::new(format!("not a memory size: `{text}`"))
+            .hint("give a number of MB, or a unit, as in `--mem=16M` or `--mem=1G`")
+    };
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
     let shift = match unit.to_ascii_uppercase().as_str() {
         "K" | "KB" | "KIB" => 10,
         "" | "M" | "MB" | "MIB" => 20,
         "G" | "GB" | "GIB" => 30,
-        _ => return Err(bad_memory(text)),
+        _ => return Err(bad()),
     };
-    let number: u64 = number.parse().map_err(|_| bad_memory(text))?;
-    let bytes = number
-        .checked_mul(1 << shift)
-        .filter(|&bytes| bytes > 0 && bytes < 1 << 46)
-        .ok_or_else(|| bad_memory(text))?;
+    let number: u64 = number.parse().map_err(|_| bad())?;
+    let bytes = number.checked_mul(1 << shift);
+    let bytes = bytes
+        .filter(|bytes| (1..1 << 46).contains(bytes))
+        .ok_or_else(bad)?;
     if bytes % 4096 != 0 {
-        return Err(Error::new(format!(
-            "memory size is not a multiple of 4K: `{text}`"
-        )));
+        let what = format!("memory size is not a multiple of 4K: `{text}`");
+        return Err(Error::new(what));
     }
     Ok(bytes)
 }
 
-fn bad_memory(text: &str) -> Error {
-    Error::new(format!("not a memory size: `{text}`"))
-        .hint("give a number of MB, or a unit, as in `--mem=16M` or `--mem=1G`")
-}
-
 fn parse_net(key: &str, text: &str) -> Result<NetSource, Error> {
     if let Some(number) = text.strip_prefix('@') {
-        return match number.parse() {
-            Ok(descriptor) if descriptor > 2 => Ok(NetSource::Descriptor(descriptor)),
-            _ => Err(
-                Error::new(format!("`{key}={text}` names no file descriptor"))
-                    .hint("give the number of one above 2 that the caller opened, as in `@3`"),
-            ),
-        };
+        let descriptor = number.parse().ok().filter(|&descriptor| descriptor > 2);
+        return descriptor.map(NetSource::Descriptor).ok_or_else(|| {
+            Error::new("names no file descriptor")
+                .hint("give the number of one above 2 that the caller opened, as in `@3`")
+        });
     }
     let (source, rest) = text.split_once(',').unwrap_or((text, ""));
     if source == "user" {
-        return match rest.parse() {
-            Ok(config) => Ok(NetSource::User(config)),
-            Err(error) => Err(Error::new(format!("`{key}={text}`: {error}"))
-                .hint(format!("for example `{key}=user,udp:5353:53,tcp:8080:80`"))),
-        };
+        return rest.parse().map(NetSource::User).map_err(|error| {
+            Error::new(format!("describes no network: {error}"))
+                .hint(format!("for example `{key}=user,udp:5353:53,tcp:8080:80`"))
+        });
     }
     // IFNAMSIZ is 16 with its NUL; `%` would make the kernel invent a name.
     if text.len() > 15 || text.contains(['/', '%', ',', ' ']) {
         return Err(
-            Error::new(format!("`{key}={text}` names no network interface"))
-                .hint("give a tap interface, `@FD`, or `user`"),
+            Error::new("names no network interface").hint("give a tap interface, `@FD`, or `user`")
         );
     }
     Ok(NetSource::Tap(text.to_owned()))
 }
 
-fn parse_mac(key: &str, text: &str) -> Result<[u8; 6], Error> {
-    let error = |why: &str| {
-        Error::new(format!("`{key}={text}` {why}"))
-            .hint("write an address such as `02:00:00:00:00:01`")
+fn parse_mac(text: &str) -> Result<[u8; 6], Error> {
+    let error = |what: &str| Error::new(what).hint("write an address such as `02:00:00:00:00:01`");
+    let byte = |part: &str| {
+        let digits = part.len() == 2 && part.bytes().all(|digit| digit.is_ascii_hexdigit());
+        let byte = u8::from_str_radix(part, 16).ok();
+        byte.filter(|_| digits)
     };
-    let mut mac = [0; 6];
-    let mut parts = text.split(':');
-    for byte in &mut mac {
-        let part = parts.next().filter(|part| part.len() == 2);
-        *byte = part
-            .filter(|part| part.bytes().all(|digit| digit.is_ascii_hexdigit()))
-            .and_then(|part| u8::from_str_radix(part, 16).ok())
-            .ok_or_else(|| error("is no Ethernet address"))?;
-    }
-    if parts.next().is_some() {
-        return Err(error("is no Ethernet address"));
-    }
-    if mac[0] & 1 != 0 || mac == [0; 6] {
-        return Err(error("is not the address of a single station"));
-    }
-    Ok(mac)
-}
-
-fn parse_sector_size(key: &str, text: &str) -> Result<u16, Error> {
-    match text.parse::<u16>() {
-        Ok(size) if size >= 512 && size.is_power_of_two() => Ok(size),
-        _ => Err(Error::new(format!("`{key}={text}` is no block size"))
-            .hint("it must be a power of two from 512 to 32768")),
+    let bytes: Option<Vec<_>> = text.split(':').map(byte).collect();
+    let mac: Option<[u8; 6]> = bytes.and_then(|bytes| bytes.try_into().ok());
+    let mac = mac.ok_or_else(|| error("is no Ethernet address"))?;
+    match mac[0] & 1 != 0 || mac == [0; 6] {
+        true => Err(error("is not the address of a single station")),
+        false => Ok(mac),
     }
 }
 
-fn missing_image() -> Error {
-    Error::new("no image is given").hint("`--help` shows how to run one")
-}
-
-fn unknown_option(word: &OsStr) -> Error {
-    let word = word.display();
-    Error::new(format!("unknown option: `{word}`")).hint(
-        "options of the tender are listed by `--help`; \
-         arguments of the unikernel come after the image",
-    )
+fn parse_sector_size(text: &str) -> Result<u16, Error> {
+    let size = text.parse().ok();
+    let size = size.filter(|size: &u16| *size >= 512 && size.is_power_of_two());
+    size.ok_or_else(|| {
+        Error::new("is no block size").hint("it must be a power of two from 512 to 32768")
+    })
 }
 
 #[cfg(test)]

@@ -3,7 +3,25 @@
 
 use std::{ffi::c_long, io};
 
-use rustix::io::{Errno, Result};
+use rustix::{
+    io::Errno,
+    rand::{GetRandomFlags, getrandom},
+};
+
+use crate::Error;
+
+/// Random bytes, up to 256.
+///
+/// # Errors
+///
+/// The host has none.
+pub(crate) fn random<const SIZE: usize>() -> Result<[u8; SIZE], Error> {
+    let mut bytes = [0; SIZE];
+    // So many come whole or not at all.
+    let got = getrandom(&mut bytes, GetRandomFlags::empty());
+    got.map(|_| bytes)
+        .map_err(Error::cannot("get random bytes"))
+}
 
 /// Ends the process, all its threads, without anything that is usually done before.
 pub fn exit(status: u8) -> ! {
@@ -21,7 +39,7 @@ pub fn exit(status: u8) -> ! {
 /// # Errors
 ///
 /// The kernel's.
-pub unsafe fn call(number: c_long, arguments: [usize; 5]) -> Result<usize> {
+pub unsafe fn call(number: c_long, arguments: [usize; 5]) -> Result<usize, Errno> {
     let [a, b, c, d, e] = arguments;
     // SAFETY: the caller answers for what the call does.
     let result = unsafe { libc::syscall(number, a, b, c, d, e) };

@@ -3,12 +3,9 @@
 //! `fata-tender-debug`. A program that is its own tender has none of them: it is debugged like any
 //! other program.
 
-use std::{
-    ffi::{OsStr, OsString},
-    path::PathBuf,
-};
+use std::{ffi::OsStr, mem, path::PathBuf};
 
-use super::{split_at_equals, twice, without_value};
+use super::{once, split_at_equals, without_value};
 use crate::Error;
 
 /// Where gdb is waited for when `--gdb-port` is not given, as Solo5's tender has it.
@@ -42,38 +39,34 @@ impl Debug {
     /// Takes in one word of a command line. `false`: it is none of these options.
     pub(super) fn take(&mut self, word: &OsStr) -> Result<bool, Error> {
         let (key, value) = split_at_equals(word);
-        let value = value.filter(|value| !value.is_empty());
         let need = |example| value.ok_or_else(|| without_value(&key, example));
-        match key.as_str() {
+        let twice = match key.as_str() {
             "--gdb" if value.is_some() => {
                 return Err(Error::new("`--gdb` has no value")
                     .hint("the port is given by `--gdb-port`, as in `--gdb-port=1234`"));
             }
-            "--gdb" if self.gdb => return Err(twice(&key)),
-            "--gdb" => self.gdb = true,
+            "--gdb" => mem::replace(&mut self.gdb, true),
             "--gdb-port" => {
                 let port = parse_port(need("--gdb-port=1234")?)?;
-                once(&mut self.gdb_port, port, &key)?;
+                self.gdb_port.replace(port).is_some()
             }
-            "--dumpcore" => once(&mut self.core_folder, need("--dumpcore=/tmp")?.into(), &key)?,
-            "--trace" => once(&mut self.trace, need("--trace=trace.txt")?.into(), &key)?,
+            "--dumpcore" => {
+                let folder = need("--dumpcore=/tmp")?;
+                self.core_folder.replace(folder.into()).is_some()
+            }
+            "--trace" => {
+                let file = need("--trace=trace.txt")?;
+                self.trace.replace(file.into()).is_some()
+            }
             _ => return Ok(false),
-        }
-        Ok(true)
-    }
-}
-
-fn once<T>(place: &mut Option<T>, value: T, key: &str) -> Result<(), Error> {
-    match place.replace(value) {
-        Some(_) => Err(twice(key)),
-        None => Ok(()),
+        };
+        once(&key, twice)
     }
 }
 
 fn parse_port(value: &OsStr) -> Result<u16, Error> {
     let port = value.to_str().and_then(|text| text.parse().ok());
     port.filter(|&port| port != 0).ok_or_else(|| {
-        let value = OsString::from(value);
         Error::new(format!("not a port: `{}`", value.display()))
             .hint("give a number from 1 to 65535, as in `--gdb-port=1234`")
     })

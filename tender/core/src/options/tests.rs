@@ -26,18 +26,19 @@ fn whole_command_line() {
          -- image --net:x=y -- z",
     );
     assert_eq!(run.options.memory, Some(64 << 20));
-    let nets: Vec<_> = run.options.nets.iter().map(|net| &net.value).collect();
-    assert_eq!(
-        nets,
-        [
-            &NetSource::Tap("tap0".to_owned()),
-            &NetSource::Descriptor(7),
-            &NetSource::User("udp:5353:53,tcp:8080:80".parse().unwrap())
-        ]
-    );
-    assert_eq!(run.options.macs[0].value, [2, 0, 0, 0, 0, 10]);
-    assert_eq!(run.options.blocks[0].value, PathBuf::from("a=b.img"));
-    assert_eq!(run.options.sector_sizes[0].value, 4096);
+    let nets = [
+        ("service", NetSource::Tap("tap0".to_owned())),
+        ("s2", NetSource::Descriptor(7)),
+        (
+            "s3",
+            NetSource::User("udp:5353:53,tcp:8080:80".parse().unwrap()),
+        ),
+    ];
+    let nets = nets.map(|(name, source)| (name.to_owned(), source));
+    assert_eq!(run.options.nets, BTreeMap::from(nets));
+    assert_eq!(run.options.macs["service"], [2, 0, 0, 0, 0, 10]);
+    assert_eq!(run.options.blocks["storage"], PathBuf::from("a=b.img"));
+    assert_eq!(run.options.sector_sizes["storage"], 4096);
     assert_eq!(run.image, PathBuf::from("image"));
     assert_eq!(run.arguments, ["--net:x=y", "--", "z"]);
 }
@@ -237,7 +238,10 @@ fn bytes_that_are_not_text() {
     let word = |bytes: &[u8]| OsStr::from_bytes(bytes).to_owned();
     let mut options = Options::default();
     assert!(options.take(&word(b"--block:storage=\xff.img")).unwrap());
-    assert_eq!(options.blocks[0].value.as_os_str().as_bytes(), b"\xff.img");
+    assert_eq!(
+        options.blocks["storage"].as_os_str().as_bytes(),
+        b"\xff.img"
+    );
     assert!(!options.take(&word(b"--\xff:storage=x")).unwrap());
     assert!(options.take(&word(b"--net:\xff=x")).is_err());
     assert!(options.take(&word(b"--net:a=\xff")).is_err());
