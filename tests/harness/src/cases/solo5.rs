@@ -33,8 +33,12 @@ fn launch(lab: &Lab) -> Result<Launch, Ending> {
             "Solo5's test image was not built: {image}"
         )));
     }
-    // On hvt its bindings set aside 2 MB for a ring.
-    Ok(lab.platform.launch(&lab.image).option("--mem=8"))
+    let memory = match lab.platform.target() {
+        // Its bindings set aside 2 MB for a ring.
+        Target::Hvt => "--mem=8",
+        _ => "--mem=2",
+    };
+    Ok(lab.platform.launch(&lab.image).option(memory))
 }
 
 pub(super) fn hello(lab: &Lab) -> Check {
