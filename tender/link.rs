@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: ISC
-//! Links the unwinder of the compiler's support library statically into the `fata-hvt` program.
+//! The build script of both tenders: links the unwinder of the compiler's support library statically
+//! into their programs.
 //!
 //! Rust's standard library asks for `libgcc_s.so`. To find, map and relocate it takes a sixth of
 //! the time from start to end of a short-lived guest, so the linker is shown a script of that name
@@ -8,7 +9,7 @@
 use std::{env, fs, io, path::Path};
 
 fn main() -> io::Result<()> {
-    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=../link.rs");
     let dynamic_glibc = env::var("CARGO_CFG_TARGET_ENV").is_ok_and(|value| value == "gnu")
         && !env::var("CARGO_CFG_TARGET_FEATURE").is_ok_and(|value| value.contains("crt-static"));
     if dynamic_glibc {
@@ -17,7 +18,9 @@ fn main() -> io::Result<()> {
             Path::new(&out).join("libgcc_s.so"),
             "GROUP ( libgcc_eh.a libgcc.a )\n",
         )?;
-        println!("cargo::rustc-link-arg-bin=fata-hvt=-L{out}");
+        // The program has the name of its package.
+        let program = env::var("CARGO_PKG_NAME").map_err(io::Error::other)?;
+        println!("cargo::rustc-link-arg-bin={program}=-L{out}");
     }
     Ok(())
 }
