@@ -8,6 +8,8 @@
 //!
 //! Read first: core(5), elf(5); Linux `fs/binfmt_elf.c`, `struct elf_prstatus`.
 
+mod place;
+
 use std::{
     fs::{File, OpenOptions},
     io,
@@ -19,6 +21,7 @@ use fata_tender::{Error, elf::PAGE_SIZE};
 use rustix::fs::Access;
 
 use crate::Registers;
+pub use place::Place;
 
 /// Bytes of memory that are in hand at once.
 const CHUNK: usize = 256 << 10;

@@ -12,24 +12,28 @@ mod layout;
 mod target;
 
 use std::{
-    io,
-    marker::PhantomData,
-    net::{Ipv4Addr, TcpListener, TcpStream},
-    os::fd::AsFd,
+    io::{self, Read, Write},
+    net::{Ipv4Addr, Shutdown, TcpListener, TcpStream},
+    os::fd::{AsFd, AsRawFd},
     path::{Path, PathBuf},
 };
 
-use fata_tender::Error;
+use fata_tender::{
+    Error,
+    seccomp::{
+        Condition::{self, AtMost, Equal},
+        Rule,
+    },
+};
 use gdbstub::{
     common::Signal,
-    conn::ConnectionExt,
+    conn,
     stub::{
-        DisconnectReason, GdbStub, SingleThreadStopReason,
-        run_blocking::{BlockingEventLoop, Event as StubEvent, WaitForStopReasonError},
+        DisconnectReason, GdbStub, GdbStubError, state_machine::GdbStubStateMachine as Machine,
     },
 };
 
-use crate::{Debuggee, Event};
+use crate::{Debuggee, Event, Stop};
 use target::Target;
 
 /// A port at which gdb can call, on this machine's loopback only: who is let in reads and writes
@@ -43,8 +47,8 @@ pub struct Listener {
 /// How a session ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The guest is gone.
-    Ended,
+    /// The guest is gone, in that way.
+    Ended(Stop),
     /// The debugger is gone. The guest is stopped, without breakpoints.
     Detached,
     /// The debugger wants the guest to be gone too.
@@ -100,37 +104,134 @@ impl Listener {
 /// # Errors
 ///
 /// The guest is out of reach. A connection that breaks is a debugger that is gone.
-pub fn serve<D: Debuggee>(connection: TcpStream, debuggee: &mut D) -> io::Result<Outcome> {
+pub fn serve<D: Debuggee>(connection: &TcpStream, debuggee: &mut D) -> io::Result<Outcome> {
     let mut target = Target::new(debuggee);
-    let result = GdbStub::new(connection).run_blocking::<Loop<'_, D>>(&mut target);
-    let outcome = match result {
-        Ok(DisconnectReason::Kill) => Outcome::Kill,
-        Ok(DisconnectReason::Disconnect) => Outcome::Detached,
-        Ok(DisconnectReason::TargetExited(_) | DisconnectReason::TargetTerminated(_)) => {
-            Outcome::Ended
-        }
-        Err(error) if error.is_target_error() => {
-            let error = error.into_target_error();
-            return Err(error.unwrap_or_else(|| io::ErrorKind::Other.into()));
-        }
-        // The connection is broken, or not one with gdb.
-        Err(_) => Outcome::Detached,
-    };
-    if outcome == Outcome::Detached {
-        return target.leave();
+    let reason = converse(connection, &mut target);
+    // To close it is the owner's.
+    let _ = connection.shutdown(Shutdown::Both);
+    match reason {
+        Ok(DisconnectReason::Kill) => Ok(Outcome::Kill),
+        Err(Broken::Guest(error)) => Err(error),
+        Ok(_) | Err(Broken::Connection) => target.leave(),
     }
-    Ok(outcome)
+}
+
+/// What broke.
+enum Broken {
+    /// The guest is out of reach.
+    Guest(io::Error),
+    /// The debugger is gone, or is none.
+    Connection,
+}
+
+impl From<GdbStubError<io::Error, io::Error>> for Broken {
+    fn from(error: GdbStubError<io::Error, io::Error>) -> Self {
+        match error.into_target_error() {
+            Some(error) => Self::Guest(error),
+            None => Self::Connection,
+        }
+    }
+}
+
+fn converse<D: Debuggee>(
+    connection: &TcpStream,
+    target: &mut Target<'_, D>,
+) -> Result<DisconnectReason, Broken> {
+    let link = Link {
+        stream: connection,
+        unsent: Vec::new(),
+    };
+    let mut machine = GdbStub::new(link).run_state_machine(target)?;
+    loop {
+        machine = match machine {
+            Machine::Idle(mut gdb) => {
+                let byte = gdb.borrow_conn().read()?;
+                gdb.incoming_data(target, byte)?
+            }
+            Machine::Running(mut gdb) => {
+                gdb.borrow_conn().send()?;
+                let connection = gdb.borrow_conn().stream.as_fd();
+                let event = target.debuggee.wait(Some(connection));
+                match event.map_err(Broken::Guest)? {
+                    Event::Stopped(stop) => {
+                        let reason = target.reason(stop).map_err(Broken::Guest)?;
+                        gdb.report_stop(target, reason)?
+                    }
+                    Event::Readable => {
+                        let byte = gdb.borrow_conn().read()?;
+                        gdb.incoming_data(target, byte)?
+                    }
+                }
+            }
+            Machine::CtrlCInterrupt(gdb) => {
+                let reason = target.interrupt().map_err(Broken::Guest)?;
+                gdb.interrupt_handled(target, Some(reason))?
+            }
+            Machine::Disconnected(gdb) => return Ok(gdb.get_reason()),
+        };
+    }
+}
+
+/// The connection: what is said to gdb is sent when it is waited for.
+struct Link<'a> {
+    stream: &'a TcpStream,
+    unsent: Vec<u8>,
+}
+
+impl Link<'_> {
+    fn read(&mut self) -> Result<u8, Broken> {
+        self.send()?;
+        let mut byte = [0];
+        let read = self.stream.read_exact(&mut byte);
+        read.map_err(|_| Broken::Connection)?;
+        Ok(byte[0])
+    }
+
+    fn send(&mut self) -> Result<(), Broken> {
+        conn::Connection::flush(self).map_err(|_| Broken::Connection)
+    }
+}
+
+impl conn::Connection for Link<'_> {
+    type Error = io::Error;
+
+    fn write(&mut self, byte: u8) -> io::Result<()> {
+        self.unsent.push(byte);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let sent = Write::write_all(&mut self.stream, &self.unsent);
+        self.unsent.clear();
+        sent
+    }
+}
+
+/// What a sandboxed process may do to serve gdb over `connection`.
+pub(crate) fn rules(connection: &TcpStream) -> [Rule; 4] {
+    const WHY: &str = "talk to gdb";
+    let socket = [Condition::descriptor(connection.as_raw_fd())];
+    let rule = |call| Rule::new(call, &socket, WHY);
+    [
+        rule(libc::SYS_recvfrom),
+        rule(libc::SYS_sendto),
+        rule(libc::SYS_shutdown),
+        Rule::new(
+            libc::SYS_ppoll,
+            &[AtMost(1, 1), Equal(3, 0)],
+            "see whether gdb has said something",
+        ),
+    ]
 }
 
 /// What to type to look into a core file that was written, for standard error.
-pub fn core_invitation(image: &Path, core: &Path) -> String {
-    let file = symbols(image);
-    let (file, core) = (file.display(), core.display());
+pub(crate) fn core_invitation(symbols: &Path, core: &Path) -> String {
+    let (file, core) = (symbols.display(), core.display());
     format!("the guest failed; look into it with: gdb {file} {core}")
 }
 
 /// The file for gdb beside `image`: with its symbols where there is one, as `IMAGE.debug`.
-fn symbols(image: &Path) -> PathBuf {
+pub(crate) fn symbols(image: &Path) -> PathBuf {
     let mut symbols = image.as_os_str().to_owned();
     symbols.push(".debug");
     let symbols = PathBuf::from(symbols);
@@ -138,38 +239,6 @@ fn symbols(image: &Path) -> PathBuf {
         symbols
     } else {
         image.to_owned()
-    }
-}
-
-/// How the server waits.
-struct Loop<'a, D>(PhantomData<&'a D>);
-
-type Reason = SingleThreadStopReason<u64>;
-
-impl<'a, D: Debuggee> BlockingEventLoop for Loop<'a, D> {
-    type Target = Target<'a, D>;
-    type Connection = TcpStream;
-    type StopReason = Reason;
-
-    fn wait_for_stop_reason(
-        target: &mut Self::Target,
-        connection: &mut TcpStream,
-    ) -> Result<StubEvent<Reason>, WaitForStopReasonError<io::Error, io::Error>> {
-        let event = target.debuggee.wait(connection.as_fd());
-        match event.map_err(WaitForStopReasonError::Target)? {
-            Event::Readable => match ConnectionExt::read(connection) {
-                Ok(byte) => Ok(StubEvent::IncomingData(byte)),
-                Err(error) => Err(WaitForStopReasonError::Connection(error)),
-            },
-            Event::Stopped(stop) => match target.reason(stop) {
-                Ok(reason) => Ok(StubEvent::TargetStopped(reason)),
-                Err(error) => Err(WaitForStopReasonError::Target(error)),
-            },
-        }
-    }
-
-    fn on_interrupt(target: &mut Self::Target) -> io::Result<Option<Reason>> {
-        target.interrupt().map(Some)
     }
 }
 

@@ -55,6 +55,29 @@ impl Registers {
     /// Which word of Linux's is the number of the system call, within one.
     pub const USER_CALL: usize = ORIG_RAX;
 
+    /// Bytes of what an image keeps of the registers at an exception.
+    pub const TRAP_FRAME_SIZE: usize = 8 * 23;
+    /// Where in it the address lies that the image halts with, as Solo5 has it.
+    pub const TRAP_FRAME_COOKIE: u64 = 8 * 16;
+
+    /// Changes them to what they were at an exception: rax to rbp in gdb's order, r8 to r15 and the
+    /// vector lie below the cookie; cr2, error, rip, cs, rflags, rsp and ss from there on. An image of
+    /// Solo5 has the same above and its own order below.
+    pub(crate) fn apply_trap_frame(&mut self, frame: &[u8; Self::TRAP_FRAME_SIZE]) {
+        let word = |at: usize| {
+            let word: &[u8; 8] = &frame.as_chunks().0[at];
+            u64::from_le_bytes(*word)
+        };
+        for at in 0..15 {
+            // The stack pointer is not among them.
+            self.general[if at < 7 { at } else { at + 1 }] = word(at);
+        }
+        self.rip = word(18);
+        self.segments[..2].copy_from_slice(&[word(19) as u16, word(22) as u16]);
+        self.rflags = word(20);
+        self.general[7] = word(21);
+    }
+
     /// From what ptrace gets, and `FXSAVE`'s memory.
     pub fn from_user(words: &[u64; USER_WORDS], fx: [u8; FX_SIZE]) -> Self {
         Self {
@@ -89,6 +112,24 @@ impl Registers {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_trap_frame_leaves_what_it_does_not_hold() {
+        let frame: Vec<u8> = (100..123u64).flat_map(u64::to_le_bytes).collect();
+        let mut registers = Registers {
+            fs_base: 5,
+            segments: [1, 2, 3, 4, 5, 6],
+            ..Registers::default()
+        };
+        registers.apply_trap_frame(&frame.try_into().unwrap());
+        let general = [
+            100, 101, 102, 103, 104, 105, 106, 121, 107, 108, 109, 110, 111, 112, 113, 114,
+        ];
+        assert_eq!(registers.general, general);
+        assert_eq!((registers.rip, registers.rflags), (118, 120));
+        assert_eq!(registers.segments, [119, 122, 3, 4, 5, 6]);
+        assert_eq!(registers.fs_base, 5);
+    }
 
     #[test]
     fn there_and_back() {

@@ -10,6 +10,8 @@
 //! for a system call (less than zero: the number of an error), or `?` of what never returned. Words
 //! are separated by single blanks.
 
+pub mod calls;
+
 use std::{
     fs::File,
     io::{self, BufWriter, Write},
@@ -17,7 +19,10 @@ use std::{
     path::Path,
 };
 
-use fata_tender::Error;
+use fata_tender::{
+    Error,
+    seccomp::{Condition, Rule},
+};
 use rustix::time::{ClockId, clock_gettime};
 
 /// An argument of an event.
@@ -29,20 +34,22 @@ pub enum Argument {
     Address(u64),
 }
 
-/// A trace that is being written.
+/// A trace that is being written. One that cannot be written any more says so once, and ends.
 #[derive(Debug)]
 pub struct Trace {
     file: BufWriter<File>,
+    tender: &'static str,
     begin: u64,
+    broken: bool,
 }
 
 impl Trace {
-    /// Makes the file, or empties it.
+    /// Makes the file, or empties it. `tender`: who writes it.
     ///
     /// # Errors
     ///
     /// It cannot be made.
-    pub fn create(path: &Path) -> Result<Self, Error> {
+    pub fn create(path: &Path, tender: &'static str) -> Result<Self, Error> {
         let file = File::create(path).map_err(|error| {
             let path = path.display();
             Error::new(format!("cannot write the trace to `{path}`: {error}"))
@@ -50,7 +57,9 @@ impl Trace {
         })?;
         Ok(Self {
             file: BufWriter::with_capacity(64 << 10, file),
+            tender,
             begin: now(),
+            broken: false,
         })
     }
 
@@ -61,39 +70,42 @@ impl Trace {
 
     /// Writes an event that began at `start`, by [`now`], and has ended now. `result`: if it
     /// returned.
-    ///
-    /// # Errors
-    ///
-    /// The file cannot be written.
-    pub fn event(
-        &mut self,
-        start: u64,
-        name: &str,
-        arguments: &[Argument],
-        result: Option<i64>,
-    ) -> io::Result<()> {
+    pub fn event(&mut self, start: u64, name: &str, arguments: &[Argument], result: Option<i64>) {
         let duration = now().saturating_sub(start);
         let start = start.saturating_sub(self.begin);
-        write!(self.file, "{start} {duration} {name}")?;
+        let mut line = format!("{start} {duration} {name}");
         for argument in arguments {
-            match argument {
-                Argument::Number(number) => write!(self.file, " {number}")?,
-                Argument::Address(address) => write!(self.file, " {address:#x}")?,
-            }
+            line += &match argument {
+                Argument::Number(number) => format!(" {number}"),
+                Argument::Address(address) => format!(" {address:#x}"),
+            };
         }
-        match result {
-            Some(result) => writeln!(self.file, " = {result}"),
-            None => writeln!(self.file, " = ?"),
-        }
+        line += &match result {
+            Some(result) => format!(" = {result}\n"),
+            None => " = ?\n".to_owned(),
+        };
+        self.attempt(|file| file.write_all(line.as_bytes()));
     }
 
     /// Hands to the system what is still in memory.
-    ///
-    /// # Errors
-    ///
-    /// The file cannot be written.
-    pub fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
+    pub fn flush(&mut self) {
+        self.attempt(BufWriter::flush);
+    }
+
+    fn attempt(&mut self, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) {
+        if self.broken {
+            return;
+        }
+        if let Err(error) = write(&mut self.file) {
+            eprintln!("{}: the trace ends here: {error}", self.tender);
+            self.broken = true;
+        }
+    }
+
+    /// What a sandboxed process may do to write it.
+    pub(crate) fn rules(&self) -> [Rule; 1] {
+        let file = Condition::descriptor(self.as_raw_fd());
+        [Rule::new(libc::SYS_write, &[file], "write the trace")]
     }
 }
 
@@ -116,12 +128,12 @@ mod tests {
     #[test]
     fn a_line_an_event() {
         let path = std::env::temp_dir().join(format!("fata-trace-{}", std::process::id()));
-        let mut trace = Trace::create(&path).unwrap();
+        let mut trace = Trace::create(&path, "fata-test").unwrap();
         trace.begin();
         let arguments = [Argument::Number(1), Argument::Address(0x1000)];
-        trace.event(now(), "write", &arguments, Some(-11)).unwrap();
-        trace.event(now(), "halt", &[], None).unwrap();
-        trace.flush().unwrap();
+        trace.event(now(), "write", &arguments, Some(-11));
+        trace.event(now(), "halt", &[], None);
+        trace.flush();
         let text = std::fs::read_to_string(&path).unwrap();
         std::fs::remove_file(&path).unwrap();
         let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split(' ').collect()).collect();
@@ -134,7 +146,7 @@ mod tests {
 
     #[test]
     fn a_folder_that_is_not_there() {
-        let error = Trace::create(Path::new("/no/such/trace")).unwrap_err();
+        let error = Trace::create(Path::new("/no/such/trace"), "fata-test").unwrap_err();
         let message = error.to_string();
         assert!(message.contains("`/no/such/trace`") && message.contains("\nhint: "));
     }

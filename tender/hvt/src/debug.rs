@@ -1,154 +1,162 @@
 // SPDX-License-Identifier: ISC
-//! Looking into a guest: how it runs if gdb, a core file or a trace is asked for.
+//! Looking into a guest: the virtual CPU as `fata-tender-debug` wants to see it.
 //!
-//! [`Tools`] opens what that takes while the tender may; `guest` runs the guest in place of
-//! `run_guest`, and shows it to `fata-tender-debug`. `core` keeps a place for the core file, which a
-//! sandboxed process could not make.
-//!
-//! The thread of the virtual CPU has no filter of system calls then, for what it takes to serve a
-//! debugger is much; all else of the sandbox, and the filters of other threads, are there.
+//! If gdb, a core file or a trace is asked for, [`run`] runs the guest in place of `run_guest`, behind
+//! a filter that allows what that takes and no more: [`Tools`] has opened what must be open.
 
-mod core;
-mod guest;
+use std::io;
 
-use std::{
-    io,
-    net::TcpStream,
-    os::fd::{AsRawFd, RawFd},
-    path::PathBuf,
-};
-
-use fata_tender::{Error, options::Run};
+use fata_abi::hvt::{HYPERCALL_PORT, Hypercall, Poll};
+use fata_tender::{Error, FAILURE, Never, options::Run, seccomp::Rule, system};
 use fata_tender_debug::{
-    Debuggee, Stop,
-    core_file::CoreFolder,
-    gdb::{self, Listener, Outcome},
-    trace::Trace,
+    Registers, Stop, Tools,
+    core_file::Region,
+    machine::{self, Guest, Machine, PATIENCE, Turn},
+    tools,
+    trace::{self, Trace, calls},
+    watch::{Point, SLOTS},
 };
 
-use self::core::Core;
-use crate::{hypercall::Host, hypervisor::Hypervisor};
-use guest::Guest;
+use crate::{
+    STOPPED, TENDER, answer, filter,
+    hypercall::{Fault, Host, Outcome},
+    hypervisor::{Exit, Failure, Hypervisor},
+};
 
-/// Milliseconds after which a guest that runs or sleeps is interrupted, to see what gdb wants.
-const PATIENCE: u32 = 100;
+/// Opens what is asked for, if anything is.
+pub(crate) fn open(run: &Run) -> Result<Option<Tools>, Error> {
+    let mut tools = Tools::open(TENDER.name, run)?;
+    if let Some(core) = tools.as_mut().and_then(|tools| tools.core.as_mut()) {
+        core.keep()?;
+    }
+    Ok(tools)
+}
 
-/// What looks into the guest.
-pub(crate) struct Tools {
-    listener: Option<Listener>,
-    connection: Option<TcpStream>,
-    core: Option<Core>,
+/// Closes the filter around this thread, which may do what `rules` say and what `tools` need, and
+/// runs the guest to its end, which is that of the process. `entry`: the image's first instruction.
+pub(crate) fn run(
+    mut tools: Tools,
+    mut rules: Vec<Rule>,
+    hypervisor: &mut impl Hypervisor,
+    host: &mut Host<'_>,
+    entry: u64,
+) -> Result<Never, Error> {
+    rules.extend(tools.rules());
+    rules.extend(machine::rules());
+    let cpu = Cpu {
+        hypervisor,
+        host,
+        trace: tools.trace.take(),
+    };
+    let mut guest = Guest::new(cpu, tools.core.take());
+    filter::install(&rules)?;
+    // From here on this process ends without giving anything back, which the filter forbids.
+    let early = match tools.wants_gdb() {
+        true => tools::reach(&mut guest, entry),
+        false => Ok(None),
+    };
+    let end = early.and_then(|end| end.map_or_else(|| tools.run(&mut guest), Ok));
+    match end {
+        Ok(Stop::Exited(status)) => system::exit(status),
+        Ok(_) => system::exit(STOPPED),
+        Err(error) => {
+            eprintln!("{}: cannot look into the guest: {error}", TENDER.name);
+            system::exit(FAILURE)
+        }
+    }
+}
+
+/// The virtual CPU with what it calls.
+struct Cpu<'a, 'b, H> {
+    hypervisor: &'a mut H,
+    host: &'a mut Host<'b>,
     trace: Option<Trace>,
-    image: PathBuf,
 }
 
-impl Tools {
-    /// Opens what is asked for, if anything is.
-    pub(crate) fn open(run: &Run) -> Result<Option<Self>, Error> {
-        let debug = &run.debug;
-        if !debug.is_wanted() {
-            return Ok(None);
-        }
-        let gdb = debug.gdb_port().map(Listener::open).transpose()?;
-        let trace = debug.trace.as_deref().map(Trace::create).transpose()?;
-        let folder = debug.core_folder.as_deref();
-        let folder = folder.map(CoreFolder::new).transpose()?;
-        Ok(Some(Self {
-            listener: gdb,
-            connection: None,
-            core: folder.as_ref().map(Core::reserve).transpose()?,
-            trace,
-            image: run.image.clone(),
-        }))
+impl<H: Hypervisor> Machine for Cpu<'_, '_, H> {
+    fn registers(&self) -> io::Result<Registers> {
+        self.hypervisor.registers().map_err(io::Error::other)
     }
 
-    /// Whether the guest's code will be changed, for breakpoints.
-    pub(crate) fn writes_code(&self) -> bool {
-        self.listener.is_some()
+    fn set_registers(&mut self, registers: &Registers) -> io::Result<()> {
+        let set = self.hypervisor.set_registers(registers);
+        set.map_err(io::Error::other)
     }
 
-    /// Waits for gdb, while there can still be a connection.
-    pub(crate) fn ready(mut self) -> Result<Self, Error> {
-        if let Some(listener) = self.listener.take() {
-            eprintln!("fata-hvt: {}", listener.invitation(&self.image));
-            self.connection = Some(listener.accept().map_err(cannot)?);
-        }
-        Ok(self)
+    fn debug(&mut self, step: bool, points: &[Option<Point>; SLOTS]) -> io::Result<()> {
+        let set = self.hypervisor.debug(step, points);
+        set.map_err(io::Error::other)
     }
 
-    /// What has to stay open.
-    pub(crate) fn descriptors(&self) -> Vec<RawFd> {
-        let mut kept = Vec::new();
-        kept.extend(self.connection.as_ref().map(AsRawFd::as_raw_fd));
-        kept.extend(self.trace.as_ref().map(AsRawFd::as_raw_fd));
-        kept.extend(self.core.iter().flat_map(Core::descriptors));
-        kept
+    fn translate(&self, address: u64) -> Option<u64> {
+        self.hypervisor.translate(address)
     }
 
-    /// Runs the guest to its end, and returns the exit status.
-    pub(crate) fn run(
-        self,
-        hypervisor: &mut impl Hypervisor,
-        host: &mut Host<'_>,
-    ) -> Result<u8, Error> {
-        let mut guest = Guest::new(hypervisor, host, self.core, self.trace, &self.image);
-        if let Some(connection) = self.connection {
-            guest.pass_probe().map_err(cannot)?;
-            serve(connection, &mut guest).map_err(cannot)?;
-        }
-        loop {
-            if let Some(status) = guest.status() {
-                return Ok(status);
-            }
-            guest.advance().map_err(cannot)?;
+    fn read(&self, place: u64, into: &mut [u8]) -> Option<()> {
+        let bytes = self.host.memory.readable(place, into.len() as u64).ok()?;
+        bytes.copy_to(into);
+        Some(())
+    }
+
+    fn write(&mut self, place: u64, bytes: &[u8]) -> Option<()> {
+        self.host.memory.put(place, bytes).ok()
+    }
+
+    fn regions(&self) -> Vec<Region> {
+        let regions = self.host.memory.regions().map(|region| Region {
+            start: region.guest,
+            end: region.guest + region.len,
+            // What the guest's page tables allow, they do not say by ranges.
+            rights: 7,
+        });
+        regions.collect()
+    }
+
+    fn turn(&mut self, attached: bool) -> Turn {
+        match self.hypervisor.run() {
+            Exit::Failed(Failure::Halted) if attached => Turn::Breakpoint,
+            exit => answer(exit, self.hypervisor, |port, value| {
+                call(self.host, self.trace.as_mut(), attached, port, value)
+            }),
         }
     }
 }
 
-fn cannot(error: io::Error) -> Error {
-    Error::new(format!("cannot look into the guest: {error}"))
-}
-
-fn serve(connection: TcpStream, guest: &mut Guest<'_, '_, impl Hypervisor>) -> io::Result<()> {
-    interrupt_every(PATIENCE);
-    guest.attach(true);
-    let outcome = gdb::serve(connection, guest)?;
-    guest.attach(false);
-    interrupt_every(0);
-    match outcome {
-        Outcome::Ended => {}
-        Outcome::Kill => guest.kill()?,
-        Outcome::Detached => {
-            eprintln!("fata-hvt: gdb has gone, the guest runs on");
-            guest.resume(false, None)?;
-        }
+/// Does what a hypercall asks for, and records it.
+fn call(
+    host: &mut Host<'_>,
+    trace: Option<&mut Trace>,
+    attached: bool,
+    port: u16,
+    value: u32,
+) -> Result<Outcome, Fault> {
+    let (memory, at) = (host.memory, u64::from(value));
+    let call = port.checked_sub(HYPERCALL_PORT).and_then(Hypercall::new);
+    if attached
+        && call == Some(Hypercall::Poll)
+        && let Ok(mut poll) = memory.read::<Poll>(at)
+    {
+        // Lest gdb wait too. A guest is used to being woken for nothing.
+        poll.timeout = poll.timeout.min(u64::from(PATIENCE) * 1_000_000);
+        // If it is not to be written to, the call will say so.
+        let _ = memory.write(at, poll);
     }
-    Ok(())
-}
-
-/// Has this process interrupted regularly from now on, or not any more: that ends a run of the
-/// guest, and nothing else.
-fn interrupt_every(milliseconds: u32) {
-    extern "C" fn nothing(_: libc::c_int) {}
-    let handler: extern "C" fn(libc::c_int) = nothing;
-    // SAFETY: the handler does nothing, so it may run between any two instructions.
-    unsafe { libc::signal(libc::SIGALRM, handler as libc::sighandler_t) };
-    let time = libc::timeval {
-        tv_sec: 0,
-        tv_usec: i64::from(milliseconds) * 1000,
+    let (Some(trace), Some(call)) = (trace, call) else {
+        return host.call(port, value);
     };
-    let timer = libc::itimerval {
-        it_interval: time,
-        it_value: time,
+    let word = |place: usize| {
+        let mut word = [0; 8];
+        let bytes = memory.readable(at + place as u64, 8).ok()?;
+        bytes.copy_to(&mut word);
+        Some(u64::from_le_bytes(word))
     };
-    // SAFETY: the call reads the times.
-    unsafe { libc::setitimer(libc::ITIMER_REAL, &raw const timer, std::ptr::null_mut()) };
-}
-
-/// The signal that a failure would be in a process.
-fn signal_of(stop: Stop) -> u8 {
-    match stop {
-        Stop::Signal(signal) => signal,
-        _ => libc::SIGABRT as u8,
-    }
+    let start = trace::now();
+    let (name, arguments) = calls::hypercall(call, word);
+    let outcome = host.call(port, value);
+    let returned = outcome == Ok(Outcome::Continue);
+    let result = returned.then(|| calls::result(call, word));
+    trace.event(start, name, &arguments, result);
+    // At once: nobody could when a signal ends this process.
+    trace.flush();
+    outcome
 }

@@ -76,10 +76,15 @@ pub fn enter(mut descriptors: Vec<RawFd>, has_child: bool) -> Result<(), Error> 
 ///
 /// The kernel refuses.
 pub fn close(thread: Thread<'_>, devices: &[Attachment]) -> Result<(), Error> {
+    install(&rules(thread, devices))
+}
+
+/// Closes a filter around the calling thread that allows what `rules` allow.
+pub(crate) fn install(rules: &[Rule]) -> Result<(), Error> {
     // The first look at a clock finds the vDSO, by a call that is not allowed later.
     let _ = clock_gettime(ClockId::Monotonic);
     // To give it back could take a call that is no longer allowed.
-    let filter = seccomp::compile(&rules(thread, devices)).leak();
+    let filter = seccomp::compile(rules).leak();
     seccomp::install(filter)
 }
 

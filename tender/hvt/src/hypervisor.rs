@@ -54,8 +54,12 @@ pub trait Hypervisor {
     /// The descriptors that [`run`](Self::run) and what follows it here need.
     fn descriptors(&self) -> Vec<RawFd>;
 
-    /// What [`run`](Self::run) and [`registers`](Self::registers) ask of them: numbers of `ioctl`s.
+    /// What [`run`](Self::run) and [`instruction`](Self::instruction) ask of them: numbers of
+    /// `ioctl`s.
     fn requests(&self) -> &'static [u64];
+
+    /// The same of [`registers`](Self::registers) and all that follows it, too.
+    fn debug_requests(&self) -> &'static [u64];
 
     /// Runs the guest until it wants something, or cannot go on.
     fn run(&mut self) -> Exit;
@@ -80,9 +84,8 @@ pub trait Hypervisor {
     /// Where the guest's page tables lead from `address`, if they do.
     fn translate(&self, address: u64) -> Option<u64>;
 
-    /// Ends [`run`](Self::run) with [`Exit::Debug`] from here on at each breakpoint instruction,
-    /// which the guest then does not see, at these points, and after one instruction if it is to
-    /// `step`.
+    /// Ends [`run`](Self::run) with [`Exit::Debug`] from here on at these points, and after one
+    /// instruction if it is to `step`.
     ///
     /// # Errors
     ///
@@ -102,13 +105,8 @@ pub enum Exit {
     },
     /// A signal came for this thread.
     Interrupted,
-    /// Something that [`Hypervisor::debug`] asked for.
-    Debug {
-        /// It was a breakpoint instruction, which it has not executed.
-        breakpoint: bool,
-        /// What else it was: the value of DR6.
-        status: u64,
-    },
+    /// Something that [`Hypervisor::debug`] asked for, with the value of DR6.
+    Debug(u64),
     /// It cannot go on.
     Failed(Failure),
 }

@@ -24,8 +24,19 @@ use crate::{
 
 const KVM_RUN: u64 = 0xae80;
 const KVM_GET_REGS: u64 = 0x8090_ae81;
-/// Breakpoint, among the exceptions.
-const BREAKPOINT: u32 = 3;
+/// For a debugger: to get and set registers (general, system, vectors), to go through page tables,
+/// to stop at debug registers and after an instruction.
+const DEBUG: [u64; 9] = [
+    KVM_RUN,
+    KVM_GET_REGS,
+    0x4090_ae82,
+    0x8138_ae83,
+    0x4138_ae84,
+    0x9000_aea4,
+    0x5000_aea5,
+    0xc018_ae85,
+    0x4048_ae9b,
+];
 
 /// A virtual machine of KVM.
 #[derive(Debug)]
@@ -124,16 +135,17 @@ impl Hypervisor for Kvm {
         &[KVM_RUN, KVM_GET_REGS]
     }
 
+    fn debug_requests(&self) -> &'static [u64] {
+        &DEBUG
+    }
+
     fn run(&mut self) -> Exit {
         let failure = match self.vcpu.run() {
             Ok(VcpuExit::IoOut(port, &[a, b, c, d])) => {
                 let value = u32::from_le_bytes([a, b, c, d]);
                 return Exit::Out { port, value };
             }
-            Ok(VcpuExit::Debug(debug)) => {
-                let (breakpoint, status) = (debug.exception == BREAKPOINT, debug.dr6);
-                return Exit::Debug { breakpoint, status };
-            }
+            Ok(VcpuExit::Debug(debug)) => return Exit::Debug(debug.dr6),
             Ok(VcpuExit::Intr) => return Exit::Interrupted,
             Err(error) if [libc::EINTR, libc::EAGAIN].contains(&error.errno()) => {
                 return Exit::Interrupted;

@@ -34,15 +34,15 @@ use fata_abi::{
 use fata_tender::{
     Error, FAILURE, Guest, Never, Tender, attach::Attached, elf::Abi, options::Run, sandbox, system,
 };
+use fata_tender_debug::{Tools, machine::Turn};
 
 use crate::{
     boot::Layout,
     console::Console,
     cpu::Start,
-    debug::Tools,
     devices::Devices,
     filter::Thread,
-    hypercall::{Host, Outcome},
+    hypercall::{Fault, Host, Outcome},
     hypervisor::{Exit, Hypervisor},
     kvm::Kvm,
     memory::Memory,
@@ -75,7 +75,7 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> u8 {
 /// Starts a guest and runs it to its end, which is that of the process.
 fn start(run: &Run) -> Result<Never, Error> {
     sandbox::check_host()?;
-    let tools = Tools::open(run)?;
+    let tools = debug::open(run)?;
     let Guest {
         source,
         image,
@@ -109,7 +109,7 @@ fn start(run: &Run) -> Result<Never, Error> {
         kvm.has_gigabyte_pages(),
     )?;
     let entry = probe::prepare(&memory, image.entry);
-    if !tools.as_ref().is_some_and(Tools::writes_code) {
+    if !tools.as_ref().is_some_and(Tools::wants_gdb) {
         memory.guard(&image)?;
     }
     // It lasts as long as the process: the virtual machine and other threads have it.
@@ -120,6 +120,7 @@ fn start(run: &Run) -> Result<Never, Error> {
         stack: layout.end - 8,
         argument: BOOT_INFO,
     })?;
+    let tools = tools.map(|tools| (tools, image.entry));
     become_guest(kvm, memory, attached, &layout, has_child, tools)
 }
 
@@ -130,7 +131,7 @@ fn become_guest(
     attached: Vec<Attached>,
     layout: &Layout,
     has_child: bool,
-    tools: Option<Tools>,
+    mut tools: Option<(Tools, u64)>,
 ) -> Result<Never, Error> {
     let attachments: Vec<_> = attached.iter().map(Attached::attachment).collect();
     let devices: &'static Devices = Box::leak(Box::new(Devices::new(attached)));
@@ -139,8 +140,11 @@ fn become_guest(
     let mut kept = hypervisor.descriptors();
     kept.extend(attachments.iter().map(|device| device.fd));
     kept.extend(threads.descriptors());
-    let tools = tools.map(Tools::ready).transpose()?;
-    kept.extend(tools.iter().flat_map(Tools::descriptors));
+    if let Some((tools, _)) = &mut tools {
+        // While there can still be a connection.
+        tools.connect().map_err(Error::cannot("wait for gdb"))?;
+        kept.extend(tools.descriptors());
+    }
     filter::enter(kept, has_child || tools.is_some())?;
     settle();
     threads.start(&attachments)?;
@@ -150,14 +154,17 @@ fn become_guest(
         rings: rings.filter(|_| layout.offer),
         console: Console::new(rustix::stdio::stdout()),
     };
-    if let Some(tools) = tools {
-        let status = tools.run(&mut hypervisor, &mut host)?;
-        system::exit(status);
-    }
     let thread = Thread::Cpu {
         descriptors: &hypervisor.descriptors(),
-        requests: hypervisor.requests(),
+        requests: match tools {
+            None => hypervisor.requests(),
+            Some(_) => hypervisor.debug_requests(),
+        },
     };
+    if let Some((tools, entry)) = tools {
+        let rules = filter::rules(thread, &attachments);
+        return debug::run(tools, rules, &mut hypervisor, &mut host, entry);
+    }
     filter::close(thread, &attachments)?;
     system::exit(run_guest(&mut hypervisor, &mut host))
 }
@@ -175,26 +182,45 @@ fn settle() {
 /// filter does not allow.
 fn run_guest(hypervisor: &mut impl Hypervisor, host: &mut Host<'_>) -> u8 {
     loop {
-        match hypervisor.run() {
-            Exit::Out { port, value } => match host.call(port, value) {
-                Ok(Outcome::Continue) => {}
-                // As `exit` has it: the low byte.
-                Ok(Outcome::Halted { status, .. }) => return status as u8,
-                Err(fault) => return stopped(hypervisor, &fault),
-            },
-            Exit::Interrupted | Exit::Debug { .. } => {}
-            Exit::Failed(failure) if probe::contains(hypervisor.instruction()) => {
-                eprintln!("fata-hvt: {}", NoCpu(failure));
-                return FAILURE;
-            }
-            Exit::Failed(failure) => return stopped(hypervisor, &failure),
+        let exit = hypervisor.run();
+        match answer(exit, hypervisor, |port, value| host.call(port, value)) {
+            Turn::Ended { status, .. } => return status,
+            Turn::Stopped => return STOPPED,
+            _ => {}
         }
     }
 }
 
+/// Does what a guest wants that has stopped, a hypercall by `call`; or says why it is stopped for good.
+fn answer(
+    exit: Exit,
+    hypervisor: &impl Hypervisor,
+    call: impl FnOnce(u16, u32) -> Result<Outcome, Fault>,
+) -> Turn {
+    match exit {
+        Exit::Out { port, value } => match call(port, value) {
+            Ok(Outcome::Continue) => Turn::Again,
+            Ok(Outcome::Halted { status, cookie }) => {
+                // As `exit` has it: the low byte.
+                let status = status as u8;
+                Turn::Ended { status, cookie }
+            }
+            Err(fault) => stopped(hypervisor, &fault),
+        },
+        Exit::Interrupted => Turn::Again,
+        Exit::Debug(status) => Turn::Debug(status),
+        Exit::Failed(failure) if probe::contains(hypervisor.instruction()) => {
+            eprintln!("fata-hvt: {}", NoCpu(failure));
+            let (status, cookie) = (FAILURE, 0);
+            Turn::Ended { status, cookie }
+        }
+        Exit::Failed(failure) => stopped(hypervisor, &failure),
+    }
+}
+
 /// Says that a guest had to be stopped, where and why.
-fn stopped(hypervisor: &impl Hypervisor, why: &dyn Display) -> u8 {
+fn stopped(hypervisor: &impl Hypervisor, why: &dyn Display) -> Turn {
     let at = hypervisor.instruction();
     eprintln!("fata-hvt: the guest was stopped at {at:#x}: {why}");
-    STOPPED
+    Turn::Stopped
 }

@@ -36,6 +36,7 @@ use fata_tender::{
     options::Run,
     sandbox::{self, Kept, STDOUT},
 };
+use fata_tender_debug::Tools;
 use rustix::{
     event::epoll::{self, CreateFlags, EventData, EventFlags},
     time::{TimerfdClockId, TimerfdFlags},
@@ -67,8 +68,8 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> u8 {
 
 fn start(run: &Run) -> Result<Never, Error> {
     sandbox::check_host()?;
-    if run.debug.is_wanted() {
-        debug::split(run)?;
+    if let Some(tools) = Tools::open(TENDER.name, run)? {
+        debug::split(tools)?;
     }
     let Guest {
         source,

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: ISC
 //! A [`Debuggee`] as the `gdbstub` crate wants to see it, with its breakpoints.
 //!
-//! A breakpoint is an `int3` in the guest's code. What was there before is kept here, and is what
-//! gdb reads; gdb itself takes breakpoints out of the way before it lets the guest run over them.
+//! A breakpoint is [`Debuggee::BREAKPOINT`] in the guest's code. What was there before is kept here,
+//! and is what gdb reads; gdb itself takes breakpoints out of the way before it lets the guest run
+//! over them.
 
 use std::{collections::BTreeMap, io};
 
@@ -34,14 +35,13 @@ use crate::{
     watch::{Kind, Point, SLOTS},
 };
 
-const INT3: u8 = 0xcc;
-
 pub(super) struct Target<'a, D> {
     pub(super) debuggee: &'a mut D,
     /// What was at the addresses of breakpoints.
     breakpoints: BTreeMap<u64, u8>,
     points: [Option<Point>; SLOTS],
     runs: bool,
+    end: Option<Stop>,
 }
 
 impl<'a, D: Debuggee> Target<'a, D> {
@@ -51,6 +51,7 @@ impl<'a, D: Debuggee> Target<'a, D> {
             breakpoints: BTreeMap::new(),
             points: [None; SLOTS],
             runs: false,
+            end: None,
         }
     }
 
@@ -59,8 +60,8 @@ impl<'a, D: Debuggee> Target<'a, D> {
         if self.runs {
             self.interrupt()?;
         }
-        if self.debuggee.registers().is_err() {
-            return Ok(Outcome::Ended);
+        if let Some(end) = self.end {
+            return Ok(Outcome::Ended(end));
         }
         for (address, byte) in std::mem::take(&mut self.breakpoints) {
             self.debuggee.write(address, &[byte])?;
@@ -80,23 +81,24 @@ impl<'a, D: Debuggee> Target<'a, D> {
     /// What gdb is told of a stop.
     pub(super) fn reason(&mut self, stop: Stop) -> io::Result<SingleThreadStopReason<u64>> {
         self.runs = false;
+        self.end = Some(stop).filter(|stop| stop.is_end());
         Ok(match stop {
             Stop::Step => SingleThreadStopReason::DoneStep,
             Stop::Interrupt => SingleThreadStopReason::Signal(Signal::SIGINT),
             Stop::Signal(number) => SingleThreadStopReason::Signal(signal_to_gdb(number)),
             Stop::Exited(status) => SingleThreadStopReason::Exited(status),
             Stop::Killed(number) => SingleThreadStopReason::Terminated(signal_to_gdb(number)),
-            Stop::Breakpoint(address) => {
-                let ours = self.breakpoints.contains_key(&address);
+            Stop::Breakpoint(address) if self.breakpoints.contains_key(&address) => {
                 let mut registers = self.debuggee.registers()?;
-                // One of the guest's own is behind it; one of ours never happened.
-                registers.rip = if ours { address } else { address + 1 };
+                // It never happened.
+                registers.rip = address;
                 self.debuggee.set_registers(&registers)?;
-                match ours {
-                    true => SingleThreadStopReason::SwBreak(()),
-                    false => SingleThreadStopReason::Signal(Signal::SIGTRAP),
-                }
+                SingleThreadStopReason::SwBreak(())
             }
+            Stop::Breakpoint(_) => match self.debuggee.own_breakpoint()? {
+                Stop::Breakpoint(_) => SingleThreadStopReason::Signal(Signal::SIGTRAP),
+                stop => return self.reason(stop),
+            },
             Stop::Watch(slot) => match self.points.get(slot).copied().flatten() {
                 Some(point) => self.watched(point),
                 None => SingleThreadStopReason::Signal(Signal::SIGTRAP),
@@ -190,7 +192,7 @@ impl<D: Debuggee> SingleThreadBase for Target<'_, D> {
         let mut bytes = data.to_vec();
         // Breakpoints stay; what is written is what will be there when they go.
         for (address, _) in self.breakpoints.range(start..end) {
-            bytes[(address - start) as usize] = INT3;
+            bytes[(address - start) as usize] = D::BREAKPOINT;
         }
         let written = self.debuggee.write(start, &bytes);
         written.map_err(|_| TargetError::NonFatal)?;
@@ -245,7 +247,7 @@ impl<D: Debuggee> SwBreakpoint for Target<'_, D> {
         }
         let mut byte = [0];
         if self.debuggee.read(address, &mut byte) != 1
-            || self.debuggee.write(address, &[INT3]).is_err()
+            || self.debuggee.write(address, &[D::BREAKPOINT]).is_err()
         {
             return Ok(false);
         }

@@ -31,6 +31,10 @@ impl Toy {
 }
 
 impl Debuggee for Toy {
+    const BREAKPOINT: u8 = 0xcc;
+
+    fn attach(&mut self, _: bool) {}
+
     fn registers(&mut self) -> io::Result<Registers> {
         Ok(self.registers)
     }
@@ -65,7 +69,10 @@ impl Debuggee for Toy {
             let at = self.registers.rip;
             self.stop = match self.memory.get(at as usize) {
                 None => Stop::Exited(3),
-                Some(0xcc) => Stop::Breakpoint(at),
+                Some(0xcc) => {
+                    self.registers.rip += 1;
+                    Stop::Breakpoint(at)
+                }
                 Some(_) => {
                     self.registers.rip += 1;
                     if !step {
@@ -78,7 +85,7 @@ impl Debuggee for Toy {
         }
     }
 
-    fn wait(&mut self, _: BorrowedFd<'_>) -> io::Result<Event> {
+    fn wait(&mut self, _: Option<BorrowedFd<'_>>) -> io::Result<Event> {
         Ok(Event::Stopped(self.stop))
     }
 
@@ -86,8 +93,12 @@ impl Debuggee for Toy {
         Ok(self.stop)
     }
 
-    fn kill(&mut self) -> io::Result<()> {
-        Ok(())
+    fn own_breakpoint(&mut self) -> io::Result<Stop> {
+        Ok(Stop::Signal(5))
+    }
+
+    fn kill(&mut self) -> io::Result<Stop> {
+        Ok(Stop::Killed(9))
     }
 }
 
@@ -110,7 +121,7 @@ fn told(bytes: &[u8]) -> (Outcome, String, Toy) {
         String::from_utf8_lossy(&answer).into_owned()
     });
     let mut toy = Toy::new();
-    let outcome = serve(listener.accept().unwrap(), &mut toy).unwrap();
+    let outcome = serve(&listener.accept().unwrap(), &mut toy).unwrap();
     (outcome, reader.join().unwrap(), toy)
 }
 
@@ -154,7 +165,7 @@ fn an_int3_of_the_guest_is_behind_it() {
 #[test]
 fn the_end_is_told() {
     let (outcome, answer, _) = said(&["vCont;c"]);
-    assert_eq!(outcome, Outcome::Ended);
+    assert_eq!(outcome, Outcome::Ended(Stop::Exited(3)));
     assert!(answer.contains("$W03#"), "{answer}");
     assert_eq!(said(&["k"]).0, Outcome::Kill);
 }

@@ -6,8 +6,8 @@ use fata_tender_debug::{
     watch::{self, Point, SLOTS},
 };
 use kvm_bindings::{
-    KVM_GUESTDBG_ENABLE, KVM_GUESTDBG_SINGLESTEP, KVM_GUESTDBG_USE_HW_BP, KVM_GUESTDBG_USE_SW_BP,
-    kvm_guest_debug, kvm_regs, kvm_run, kvm_segment, kvm_sregs, kvm_xsave,
+    KVM_GUESTDBG_ENABLE, KVM_GUESTDBG_SINGLESTEP, KVM_GUESTDBG_USE_HW_BP, kvm_guest_debug,
+    kvm_regs, kvm_run, kvm_segment, kvm_sregs, kvm_xsave,
 };
 
 use crate::{
@@ -98,7 +98,7 @@ pub(super) fn change(registers: &Registers, s: &mut kvm_sregs, x: &mut kvm_xsave
 
 pub(super) fn guest_debug(step: bool, points: &[Option<Point>; SLOTS]) -> kvm_guest_debug {
     let mut debug = kvm_guest_debug {
-        control: KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_USE_SW_BP,
+        control: KVM_GUESTDBG_ENABLE,
         ..kvm_guest_debug::default()
     };
     if step {

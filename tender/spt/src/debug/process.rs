@@ -14,21 +14,19 @@ use std::{
         fd::{AsFd, BorrowedFd, OwnedFd},
         unix::fs::FileExt,
     },
-    path::{Path, PathBuf},
 };
 
 use fata_tender_debug::{
     Debuggee, Event, Registers, Stop,
-    core_file::{self, CoreFolder, Region, State},
-    trace::{self, Trace},
+    core_file::{Place, Region},
+    trace::{self, Trace, calls},
     watch::{self, Point, SLOTS},
 };
 use rustix::event::{PollFd, PollFlags, poll};
 
 use super::{
-    calls, open_proc,
+    open_proc,
     ptrace::{self, Call, SIGNAL_SIZE, Tracee},
-    say_core,
 };
 use crate::depart;
 
@@ -60,14 +58,13 @@ pub(super) struct Process {
     tracee: Tracee,
     memory: File,
     maps: File,
-    image: PathBuf,
-    core_folder: Option<CoreFolder>,
+    core: Option<Place>,
     trace: Option<Trace>,
     /// A system call that it is in: when it was made, number, arguments.
     call: Option<(u64, u64, [u64; 6])>,
     /// Its system calls are of interest.
     traced: bool,
-    stop_at_abort: bool,
+    attached: bool,
     points: [Option<Point>; SLOTS],
     /// Set by [`take_signals`](Self::take_signals).
     signals: Option<OwnedFd>,
@@ -76,12 +73,7 @@ pub(super) struct Process {
 
 impl Process {
     /// Watches a child of this process from now on.
-    pub(super) fn watch(
-        child: i32,
-        core_folder: Option<CoreFolder>,
-        trace: Option<Trace>,
-        image: &Path,
-    ) -> io::Result<Self> {
+    pub(super) fn watch(child: i32, core: Option<Place>, trace: Option<Trace>) -> io::Result<Self> {
         let tracee = Tracee::seize(child)?;
         // Before it is told to begin, so that nothing that it does then is missed.
         tracee.interrupt()?;
@@ -89,26 +81,15 @@ impl Process {
             tracee,
             memory: open_proc(child, "mem", true)?,
             maps: open_proc(child, "maps", false)?,
-            image: image.to_owned(),
-            core_folder,
+            core,
             trace,
             call: None,
             traced: false,
-            stop_at_abort: false,
+            attached: false,
             points: [None; SLOTS],
             signals: None,
             end: None,
         })
-    }
-
-    /// Whether a guest that gives up is to be stopped before it is gone.
-    pub(super) fn stop_at_abort(&mut self, stop: bool) {
-        self.stop_at_abort = stop;
-    }
-
-    /// How it ended, if it did.
-    pub(super) fn end(&self) -> Option<Stop> {
-        self.end
     }
 
     /// Lets the tender in it do its part, until its filter has closed; or returns its end.
@@ -141,24 +122,12 @@ impl Process {
         Ok(None)
     }
 
-    /// Lets it run to its first instruction, its filter having closed.
-    pub(super) fn reach_entry(&mut self) -> io::Result<()> {
+    /// Its first instruction, its filter having closed.
+    pub(super) fn entry(&self) -> io::Result<u64> {
         let mut entry = [0; 8];
         self.memory
             .read_exact_at(&mut entry, depart::entry_slot())?;
-        let entry = u64::from_le_bytes(entry);
-        let mut instruction = [0];
-        self.memory.read_exact_at(&mut instruction, entry)?;
-        self.memory.write_all_at(&[INT3], entry)?;
-        self.resume(false, None)?;
-        let stop = self.stopped()?;
-        self.memory.write_all_at(&instruction, entry)?;
-        if stop != Stop::Breakpoint(entry) {
-            return Err(io::Error::other("it did not come to its first instruction"));
-        }
-        let mut words = self.tracee.registers()?;
-        words[Registers::USER_RIP] = entry;
-        self.tracee.set_registers(words)
+        Ok(u64::from_le_bytes(entry))
     }
 
     /// From now on signals for this process are its to handle: nothing that was recorded is lost.
@@ -168,7 +137,7 @@ impl Process {
     }
 
     /// Waits until it has stopped.
-    pub(super) fn stopped(&mut self) -> io::Result<Stop> {
+    fn stopped(&mut self) -> io::Result<Stop> {
         match self.event(None)? {
             Event::Stopped(stop) => Ok(stop),
             Event::Readable => unreachable!("there is no connection"),
@@ -277,16 +246,13 @@ impl Process {
         else {
             return;
         };
-        let (name, arguments) = calls::describe(call, arguments);
-        if let Err(error) = trace.event(start, &name, &arguments, result) {
-            eprintln!("fata-spt: the trace ends here: {error}");
-            self.trace = None;
-        }
+        let (name, arguments) = calls::system_call(call, arguments);
+        trace.event(start, &name, &arguments, result);
     }
 
     fn flush(&mut self) {
-        if let Some(Err(error)) = self.trace.as_mut().map(Trace::flush) {
-            eprintln!("fata-spt: the trace is not whole: {error}");
+        if let Some(trace) = &mut self.trace {
+            trace.flush();
         }
     }
 
@@ -298,11 +264,13 @@ impl Process {
             false => Some(libc::WTERMSIG(status)).filter(|signal| FAILURES.contains(signal)),
         };
         self.returned(None);
-        if let (Some(signal), Some(folder)) = (signal, self.core_folder.take()) {
-            let written = self.write_core(&folder, signal as u8);
-            say_core(&self.image, written);
+        if let (Some(signal), Some(core)) = (signal, self.core.take()) {
+            let (registers, regions) = (self.registers()?, self.regions()?);
+            core.leave(registers, signal as u8, &regions, |at, into| {
+                self.read(at, into)
+            });
         }
-        if signal == Some(libc::SIGABRT) && self.stop_at_abort {
+        if signal == Some(libc::SIGABRT) && self.attached {
             return Ok(Some(Stop::Signal(libc::SIGABRT as u8)));
         }
         self.tracee.resume(libc::PTRACE_CONT, 0)?;
@@ -318,19 +286,6 @@ impl Process {
         };
         self.end = Some(end);
         end
-    }
-
-    fn write_core(&mut self, folder: &CoreFolder, signal: u8) -> io::Result<PathBuf> {
-        let state = State {
-            registers: self.registers()?,
-            signal,
-            // The number that who started the tender knows.
-            pid: std::process::id(),
-        };
-        let regions = self.regions()?;
-        let (path, file) = folder.create("fata-spt", state.pid)?;
-        core_file::write(&file, &state, &regions, |at, into| self.read(at, into))?;
-        Ok(path)
     }
 
     /// The guest's memory, as the kernel lists it, which lists a few pages of its own too.
@@ -358,6 +313,12 @@ fn region(line: &str) -> Option<Region> {
 }
 
 impl Debuggee for Process {
+    const BREAKPOINT: u8 = INT3;
+
+    fn attach(&mut self, attached: bool) {
+        self.attached = attached;
+    }
+
     fn registers(&mut self) -> io::Result<Registers> {
         Ok(Registers::from_user(
             &self.tracee.registers()?,
@@ -414,8 +375,8 @@ impl Debuggee for Process {
         self.tracee.resume(request, signal.unwrap_or(0))
     }
 
-    fn wait(&mut self, connection: BorrowedFd<'_>) -> io::Result<Event> {
-        self.event(Some(connection))
+    fn wait(&mut self, connection: Option<BorrowedFd<'_>>) -> io::Result<Event> {
+        self.event(connection)
     }
 
     fn interrupt(&mut self) -> io::Result<Stop> {
@@ -423,11 +384,17 @@ impl Debuggee for Process {
         self.stopped()
     }
 
-    fn kill(&mut self) -> io::Result<()> {
+    fn own_breakpoint(&mut self) -> io::Result<Stop> {
+        Ok(Stop::Signal(libc::SIGTRAP as u8))
+    }
+
+    fn kill(&mut self) -> io::Result<Stop> {
         self.tracee.kill()?;
-        while self.end.is_none() {
-            self.stopped()?;
+        loop {
+            match self.end {
+                Some(end) => return Ok(end),
+                None => self.stopped()?,
+            };
         }
-        Ok(())
     }
 }
