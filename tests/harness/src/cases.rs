@@ -13,6 +13,7 @@ use crate::{
 };
 
 mod block;
+mod debug;
 mod dhcp;
 mod failing;
 mod faults;
@@ -180,6 +181,14 @@ pub const ALL: &[Case] = &[
         failing::alloc_exhaustion,
     ),
     row("seccomp", "seccomp", failing::seccomp),
+    row("gdb", "debug", debug::gdb),
+    row("gdb-break", "debug", debug::breakpoints),
+    row("gdb-watch", "debug", debug::watchpoints),
+    row("gdb-goes", "debug", debug::gdb_goes),
+    row("core-fault", "exception", debug::core_file),
+    row("core-panic", "panic", debug::core_file_of_panic),
+    row("core-none", "quiet", debug::core_file_of_none),
+    row("trace", "quiet", debug::trace),
     row("max-devices", "max-devices", block::max_devices),
     row("device-missing", "max-devices", block::device_missing),
     row("block", "block", block::sectors_of_512),
@@ -224,6 +233,7 @@ pub const ALL: &[Case] = &[
     stock("solo5-rnow", "rnow", solo5::faults_on_hvt),
     stock("solo5-rnox", "rnox", solo5::faults_on_hvt),
     stock("solo5-seccomp", "seccomp", solo5::seccomp),
+    stock("solo5-dumpcore", "dumpcore", solo5::dumpcore),
     stock("solo5-devices", "mft_maxdevices", solo5::devices),
     stock("solo5-block", "blk", solo5::block),
     stock("solo5-net", "net", solo5::net),

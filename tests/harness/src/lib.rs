@@ -7,6 +7,7 @@
 //!
 //! - [`images`] builds, the sealed images with `cargo fata` itself;
 //! - [`launch`] starts a process and waits for it, with a limit; [`outcome`] judges how it ended;
+//! - [`remote`] is a debugger's side of gdb's protocol;
 //! - [`namespace`] is the only network that a test may flood: one without a way out;
 //! - [`cases`] are the rows; `nested` takes them to a machine with KVM, and [`cell`] is what comes
 //!   back.
@@ -26,4 +27,5 @@ mod nested;
 pub mod outcome;
 pub mod pace;
 pub mod platform;
+pub mod remote;
 mod workspace;

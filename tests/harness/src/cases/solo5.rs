@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::Lab;
+use super::{Lab, debug};
 use crate::{
     launch::Launch,
     namespace::Namespace,
@@ -92,6 +92,11 @@ pub(super) fn faults_on_hvt(lab: &Lab) -> Check {
 pub(super) fn seccomp(lab: &Lab) -> Check {
     lab.not_on(Platform::Hvt, "on a virtual CPU there are no system calls")?;
     launch(lab)?.run()?.is_killed_by_filter()
+}
+
+/// On spt, whose tender in Solo5 has no core files, too.
+pub(super) fn dumpcore(lab: &Lab) -> Check {
+    debug::aborted(lab, launch(lab)?)
 }
 
 pub(super) fn devices(lab: &Lab) -> Check {
