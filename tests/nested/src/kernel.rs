@@ -12,10 +12,14 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 
-/// Names a folder with `boot/` and `lib/modules/` of a kernel package.
+/// Names a folder with what a kernel package has in `boot` and `lib/modules` or `usr/lib/modules`.
 pub const FOLDER: &str = "FATA_NESTED_KERNEL";
 /// The package that depends on the newest one.
 const PACKAGE: &str = "linux-image-cloud-amd64";
+/// Where a package has its modules, since Debian 13 and before.
+const MODULES: [&str; 2] = ["usr/lib/modules", "lib/modules"];
+/// How the names of packed modules end.
+const PACKED: &str = ".xz";
 
 /// An unpacked kernel.
 #[derive(Clone, Debug)]
@@ -52,8 +56,9 @@ impl Kernel {
             .max()
             .with_context(|| format!("no kernel in {folder:?}"))?;
         let version = name(&image).trim_start_matches("vmlinuz-");
-        let modules = folder.join("lib/modules").join(version);
-        ensure!(modules.is_dir(), "no modules of {image:?}");
+        let modules = MODULES.map(|modules| folder.join(modules).join(version));
+        let modules = modules.into_iter().find(|modules| modules.is_dir());
+        let modules = modules.with_context(|| format!("no modules of {image:?}"))?;
         Ok(Self { image, modules })
     }
 
@@ -62,42 +67,69 @@ impl Kernel {
         &self.image
     }
 
-    /// The files of the modules `wanted`, and of those that they need, in the order in which they
-    /// can be loaded.
+    /// The modules `wanted`, and those that they need, in the order in which they can be loaded;
+    /// without those that are a part of this kernel.
     ///
     /// # Errors
     ///
     /// If there is none of a name.
-    pub fn modules(&self, wanted: &[&str]) -> Result<Vec<PathBuf>> {
-        let mut all = Vec::new();
-        files(&self.modules, &mut all)?;
-        let mut order = Vec::new();
+    pub fn modules(&self, wanted: &[&str]) -> Result<Vec<Vec<u8>>> {
+        let mut set = Set::default();
+        files(&self.modules, &mut set.all)?;
+        let built_in = fs::read_to_string(self.modules.join("modules.builtin"));
+        let built_in = built_in.unwrap_or_default();
+        set.built_in = built_in.lines().map(PathBuf::from).collect();
         for module in wanted {
-            load(module, &all, &mut order)?;
+            set.add(module)?;
         }
-        Ok(order)
+        Ok(set.order.into_iter().map(|(_, content)| content).collect())
     }
 }
 
-/// Puts a module behind those that it needs.
-fn load(module: &str, all: &[PathBuf], order: &mut Vec<PathBuf>) -> Result<()> {
-    let file = all.iter().find(|file| is_module(file, module));
-    let file = file.with_context(|| format!("the kernel has no module `{module}`"))?;
-    if order.contains(file) {
-        return Ok(());
+/// Modules to load, of all that there are.
+#[derive(Default)]
+struct Set {
+    all: Vec<PathBuf>,
+    built_in: Vec<PathBuf>,
+    order: Vec<(PathBuf, Vec<u8>)>,
+}
+
+impl Set {
+    /// Puts a module behind those that it needs.
+    fn add(&mut self, module: &str) -> Result<()> {
+        if self.built_in.iter().any(|file| is_module(file, module)) {
+            return Ok(());
+        }
+        let file = self.all.iter().find(|file| is_module(file, module));
+        let file = file.with_context(|| format!("the kernel has no module `{module}`"))?;
+        if self.order.iter().any(|(there, _)| there == file) {
+            return Ok(());
+        }
+        let file = file.clone();
+        let content = content(&file)?;
+        for needed in depends(&content) {
+            self.add(&needed)?;
+        }
+        self.order.push((file, content));
+        Ok(())
     }
-    let content = fs::read(file).with_context(|| format!("cannot read {file:?}"))?;
-    for needed in depends(&content) {
-        load(&needed, all, order)?;
-    }
-    order.push(file.clone());
-    Ok(())
 }
 
 /// Files are named with `-` or `_`; the kernel takes both for the same.
 fn is_module(file: &Path, module: &str) -> bool {
-    let stem = name(file).strip_suffix(".ko");
+    let name = name(file);
+    let stem = name.strip_suffix(PACKED).unwrap_or(name);
+    let stem = stem.strip_suffix(".ko");
     stem.is_some_and(|stem| stem.replace('-', "_") == module.replace('-', "_"))
+}
+
+/// The module in a file. Since Debian 13 they are packed, which the loader of the bed cannot undo.
+fn content(file: &Path) -> Result<Vec<u8>> {
+    if !name(file).ends_with(PACKED) {
+        return fs::read(file).with_context(|| format!("cannot read {file:?}"));
+    }
+    // The bed needs busybox in any case.
+    run(Command::new("busybox").arg("xzcat").arg(file))
 }
 
 /// What a module says that it needs: a text in its section `.modinfo`, without the `modules.dep`
@@ -166,7 +198,8 @@ fn newest() -> Result<String> {
     }
 }
 
-fn run(command: &mut Command) -> Result<()> {
+/// Runs a command to its end, and returns what it printed.
+fn run(command: &mut Command) -> Result<Vec<u8>> {
     let output = command
         .output()
         .with_context(|| format!("cannot run {command:?}"))?;
@@ -175,7 +208,7 @@ fn run(command: &mut Command) -> Result<()> {
         "{command:?} failed: {}",
         String::from_utf8_lossy(&output.stderr).trim()
     );
-    Ok(())
+    Ok(output.stdout)
 }
 
 fn name(file: &Path) -> &str {
@@ -200,6 +233,8 @@ mod tests {
     fn both_dashes_name_the_same_module() {
         assert!(is_module(Path::new("/x/kvm-amd.ko"), "kvm_amd"));
         assert!(is_module(Path::new("/x/virtio_pci.ko"), "virtio-pci"));
+        assert!(is_module(Path::new("/x/virtio_pci.ko.xz"), "virtio-pci"));
         assert!(!is_module(Path::new("/x/kvm.ko"), "kvm_amd"));
+        assert!(!is_module(Path::new("/x/kvm.xz"), "kvm"));
     }
 }

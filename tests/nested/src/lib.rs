@@ -22,5 +22,5 @@ pub mod kernel;
 pub mod machine;
 pub mod payload;
 
-pub use machine::{Bed, Report};
+pub use machine::{Bed, Report, Stall};
 pub use payload::Payload;

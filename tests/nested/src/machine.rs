@@ -2,6 +2,8 @@
 //! Boots a payload in the emulator, and brings back what came of it.
 
 use std::{
+    error::Error,
+    fmt,
     fs::{self, File},
     io::{BufRead, BufReader, BufWriter, Write},
     path::{Path, PathBuf},
@@ -34,9 +36,13 @@ const MODULES: [&str; 6] = [
     "virtio_pci",
     "virtio_console",
 ];
-/// Nothing is waited for that does not come, and a panic ends the emulator.
+/// Nothing is waited for that does not come, and a panic ends the emulator. One is a minute in which
+/// a CPU does nothing but wait: a busy host makes it wait for long, but not for so long.
 const COMMAND_LINE: &str = "console=ttyS0 quiet loglevel=4 panic=-1 mitigations=off tsc=reliable \
-    nokaslr random.trust_cpu=on audit=0";
+    nokaslr random.trust_cpu=on audit=0 watchdog_thresh=30 softlockup_panic=1 \
+    rcupdate.rcu_cpu_stall_timeout=60 sysctl.kernel.panic_on_rcu_stall=1";
+/// What the kernel then says, among other words.
+const STALLS: [&str; 3] = ["soft lockup", "self-detected stall", "detected stalls"];
 /// How often the emulator is looked at.
 const PAUSE: Duration = Duration::from_millis(20);
 /// Lines of the console that are shown with a failure.
@@ -46,6 +52,12 @@ const SHOWN: usize = 30;
 #[derive(Clone, Debug)]
 pub struct Bed {
     kernel: Kernel,
+    /// CPUs of the machine: 1, unless it is about what runs at the same time. More have been seen
+    /// to wait for each other for ever, where this machine had less time than they.
+    pub cpus: u32,
+    /// Whether its clock counts instructions, one a nanosecond, and no time passes while it waits:
+    /// figures repeat then, however busy this machine is. There is one CPU in any case.
+    pub counts: bool,
     /// MB of memory, of which the payload takes its part twice while it is unpacked.
     pub memory: u32,
     /// The time after which the machine is turned off, as failed.
@@ -64,6 +76,19 @@ pub struct Report {
     /// How long the machine was on.
     pub duration: Duration,
 }
+
+/// A CPU of the machine waited in its kernel, and for too long: the machine is at fault, and not
+/// what ran in it. Another boot may do.
+#[derive(Clone, Debug)]
+pub struct Stall(String);
+
+impl fmt::Display for Stall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the kernel of the nested machine stalled: {}", self.0)
+    }
+}
+
+impl Error for Stall {}
 
 impl Bed {
     /// Looks for all that a bed needs; the kernel is downloaded into `cache` if it is not there.
@@ -84,6 +109,8 @@ impl Bed {
         }
         Ok(Self {
             kernel: Kernel::get(cache)?,
+            cpus: 1,
+            counts: false,
             memory: 1024,
             limit: Duration::from_secs(300),
         })
@@ -96,14 +123,14 @@ impl Bed {
     /// # Errors
     ///
     /// If the emulator cannot be started, or the job did not come to its end in time; the end of
-    /// the console is in the message.
+    /// the console is in the message. It is a [`Stall`] if the kernel says so.
     pub fn run(
         &self,
         payload: &mut Payload,
         folder: &Path,
         each: impl FnMut(&str) + Send,
     ) -> Result<Report> {
-        payload.modules(&self.kernel.modules(&MODULES)?);
+        payload.modules(self.kernel.modules(&MODULES)?);
         let files = Files::new(folder)?;
         files.write(payload)?;
         let start = Instant::now();
@@ -111,6 +138,10 @@ impl Bed {
         let ended = machine.wait(self.limit, &files, each)?;
         let duration = start.elapsed();
         drop(machine);
+        let status = files.unpack()?;
+        if status.is_none() {
+            files.check_for_stall()?;
+        }
         if !ended {
             bail!(
                 "the nested machine did not end within {:?}\n{}",
@@ -118,7 +149,7 @@ impl Bed {
                 files.last_words()
             );
         }
-        let Some(status) = files.unpack()? else {
+        let Some(status) = status else {
             bail!(
                 "the nested machine ended before its job did\n{}",
                 files.last_words()
@@ -136,11 +167,14 @@ impl Bed {
         // It shall not outlive us, however we end.
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL", EMULATOR]);
-        command.args(["-accel", "tcg", "-machine", "q35", "-cpu", "EPYC"]);
-        // With one CPU a thread that spins keeps the one that it waits for from running.
-        command
-            .args(["-smp", "2", "-m"])
-            .arg(self.memory.to_string());
+        command.args(["-machine", "q35", "-cpu", "EPYC"]);
+        if self.counts {
+            command.args(["-accel", "tcg,thread=single", "-smp", "1"]);
+            command.args(["-icount", "shift=0,sleep=off"]);
+        } else {
+            command.args(["-accel", "tcg", "-smp", &self.cpus.to_string()]);
+        }
+        command.args(["-m", &self.memory.to_string()]);
         command.args(["-nodefaults", "-no-user-config", "-nic", "none"]);
         command.args(["-display", "none", "-no-reboot"]);
         command
@@ -276,6 +310,14 @@ impl Files {
         format!("  console:\n{console}  job:\n{job}")
     }
 
+    /// The kernel did not say that it stalled.
+    fn check_for_stall(&self) -> Result<(), Stall> {
+        match stall(&read(&self.console)) {
+            Some(line) => Err(Stall(line.to_owned())),
+            None => Ok(()),
+        }
+    }
+
     /// Unpacks the results and returns the status of the job, if they came.
     fn unpack(&self) -> Result<Option<i32>> {
         let mut tar = Command::new("tar");
@@ -311,9 +353,37 @@ fn read(file: &Path) -> String {
     lines.map(|line| format!("{line}\n")).collect()
 }
 
+/// The line in which the kernel says that it stalled.
+fn stall(console: &str) -> Option<&str> {
+    let says = |line: &&str| STALLS.iter().any(|words| line.contains(words));
+    console.lines().map(str::trim).find(says)
+}
+
 fn tail(log: &str) -> String {
     let lines: Vec<&str> = log.lines().filter(|line| !line.is_empty()).collect();
     let from = lines.len().saturating_sub(SHOWN);
     let shown = lines[from..].iter().map(|line| format!("    {line}\n"));
     shown.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kernel_that_stalls_says_so() {
+        let lines = [
+            "[   72.1] watchdog: BUG: soft lockup - CPU#0 stuck for 67s! [fata-hvt:99]",
+            "[  332.5] rcu: INFO: rcu_preempt self-detected stall on CPU",
+            "[  332.5] rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:",
+        ];
+        for line in lines {
+            assert_eq!(stall(&format!("[  1.0] hello\n{line}\n")), Some(line));
+        }
+        // What the tests themselves bring about is not of this kind.
+        assert_eq!(
+            stall("[ 1.0] fata-hvt[9]: segfault at 0\n[ 2.0] Kernel panic\n"),
+            None
+        );
+    }
 }

@@ -24,6 +24,8 @@ Options:
                     ip, ping, bash, iperf3, curl, dig, strace, unshare and nsenter are there if they are here)
   --limit SECONDS   when to turn the machine off (300)
   --mem MB          its memory (1024)
+  --cpus NUMBER     its CPUs (1)
+  --count           its clock counts instructions, one a nanosecond, and not time
   --work FOLDER     for the files of the run, the results among them (target/nested/run)
 ";
 
@@ -37,6 +39,8 @@ struct Options {
     programs: Vec<String>,
     limit: Option<Duration>,
     memory: Option<u32>,
+    cpus: Option<u32>,
+    counts: bool,
     work: PathBuf,
 }
 
@@ -60,6 +64,8 @@ fn run() -> Result<ExitCode> {
     let mut bed = Bed::find(&target().join("nested"))?;
     bed.limit = options.limit.unwrap_or(bed.limit);
     bed.memory = options.memory.unwrap_or(bed.memory);
+    bed.cpus = options.cpus.unwrap_or(bed.cpus);
+    bed.counts = options.counts;
     let mut payload = Payload::new()?;
     for program in PROGRAMS {
         payload.program(program)?;
@@ -86,6 +92,8 @@ fn options() -> Result<Option<Options>> {
         programs: Vec::new(),
         limit: None,
         memory: None,
+        cpus: None,
+        counts: false,
         work: target().join("nested/run"),
     };
     let mut words = env::args().skip(1);
@@ -100,6 +108,8 @@ fn options() -> Result<Option<Options>> {
             "--program" => options.programs.push(value()?),
             "--limit" => options.limit = Some(Duration::from_secs(number(&value()?)?.into())),
             "--mem" => options.memory = Some(number(&value()?)?),
+            "--cpus" => options.cpus = Some(number(&value()?)?),
+            "--count" => options.counts = true,
             "--work" => options.work = value()?.into(),
             option if option.starts_with('-') => bail!("no such option: `{option}`\n\n{USAGE}"),
             _ if folder.is_none() => folder = Some(PathBuf::from(word)),

@@ -120,11 +120,11 @@ impl Payload {
     }
 
     /// Adds kernel modules, to be loaded in this order.
-    pub(crate) fn modules(&mut self, files: &[PathBuf]) {
+    pub(crate) fn modules(&mut self, modules: Vec<Vec<u8>>) {
         let mut order = String::new();
-        for (number, file) in files.iter().enumerate() {
+        for (number, module) in modules.into_iter().enumerate() {
             let name = format!("modules/{number}.ko");
-            self.archive.file(Path::new(&name), file, 0o644);
+            self.archive.bytes(Path::new(&name), module);
             order += &format!("/{name}\n");
         }
         self.archive.bytes(Path::new("modules/order"), order);
