@@ -8,7 +8,7 @@
 use std::{env, fmt::Write as _, path::PathBuf, process::Command, time::Duration};
 
 use anyhow::{Context, Result};
-use fata_nested::{Bed, Payload};
+use fata_nested::{Bed, Payload, Stall};
 
 use crate::{
     cases::{Case, Source},
@@ -42,6 +42,8 @@ pub(crate) fn native(images: &Images) -> bool {
 
 /// Runs `rows` on `columns` inside, and hands each cell to `enter`, when it is heard of.
 ///
+/// Cells that are missing because the machine itself stalled run in another boot, once.
+///
 /// # Errors
 ///
 /// Why there is no nested machine here; `enter` was not called then.
@@ -51,46 +53,81 @@ pub(crate) fn run(
     images: &Images,
     enter: &mut (impl FnMut(Cell) + Send),
 ) -> Result<()> {
-    let cache = workspace::target().join("nested");
-    let mut bed = Bed::find(&cache)?;
-    let all = rows
+    let bed = Bed::find(&workspace::target().join("nested"))?;
+    let mut missing: Vec<_> = rows
         .iter()
-        .flat_map(|case| columns.iter().map(move |&column| (case.name, column)));
-    let mut expected: Vec<(&str, Platform)> = all.collect();
-    bed.limit = BOOT + CELL * u32::try_from(expected.len()).unwrap_or(u32::MAX);
-    let mut payload = Payload::new()?;
-    put(&mut payload, rows, images)?;
-    payload.job(&job(rows, columns));
-    println!("running {} cells in the nested machine", expected.len());
-    let ended = bed.run(&mut payload, &scratch("nested")?, |line| {
-        match Cell::read(line) {
-            Some(cell) => {
-                expected.retain(|&(row, column)| (row, column) != (&cell.row, cell.column));
-                enter(cell);
-            }
-            None => println!("  nested: {line}"),
-        }
-    });
+        .flat_map(|&case| columns.iter().map(move |&column| (case, column)))
+        .collect();
+    let mut ended = boot(&bed, &mut missing, images, enter)?;
+    if let Err(error) = &ended
+        && error.is::<Stall>()
+        && !missing.is_empty()
+    {
+        println!("{error}; what is left runs in another boot");
+        ended = boot(&bed, &mut missing, images, enter).flatten();
+    }
     let how = match ended {
-        Ok(report) => {
-            println!("it was on for {:.0} s", report.duration.as_secs_f32());
-            format!("its harness ended with status {}", report.status)
-        }
+        Ok(status) => format!("its harness ended with status {status}"),
         Err(error) => format!("{error:#}"),
     };
-    for (number, (row, column)) in expected.into_iter().enumerate() {
+    for (number, (case, column)) in missing.into_iter().enumerate() {
         // The whole story with the first: it is the one that was running.
         let how = match number {
             0 => format!("the nested machine did not say how this ended: {how}"),
             _ => "the nested machine had ended before".to_owned(),
         };
         enter(Cell {
-            row: row.to_owned(),
+            row: case.name.to_owned(),
             column,
             check: Err(Ending::Failed(how)),
         });
     }
     Ok(())
+}
+
+/// Runs the cells `missing` in one boot; those that were heard of are not missing any more. Returns
+/// the status of the harness inside, or how the machine ended before it.
+///
+/// # Errors
+///
+/// What could not be brought to the machine.
+fn boot(
+    bed: &Bed,
+    missing: &mut Vec<(&Case, Platform)>,
+    images: &Images,
+    enter: &mut (impl FnMut(Cell) + Send),
+) -> Result<Result<i32>> {
+    let mut bed = bed.clone();
+    bed.limit = BOOT + CELL * u32::try_from(missing.len()).unwrap_or(u32::MAX);
+    let (mut rows, mut columns) = (Vec::<&Case>::new(), Vec::new());
+    for &(case, column) in missing.iter() {
+        if rows.last().is_none_or(|last| last.name != case.name) {
+            rows.push(case);
+        }
+        if !columns.contains(&column) {
+            columns.push(column);
+        }
+    }
+    let mut payload = Payload::new()?;
+    put(&mut payload, &rows, images)?;
+    payload.job(&job(&rows, &columns));
+    println!("running {} cells in the nested machine", missing.len());
+    let ended = bed.run(&mut payload, &scratch("nested")?, |line| {
+        let Some(cell) = Cell::read(line) else {
+            return println!("  nested: {line}");
+        };
+        let is =
+            |(case, column): &(&Case, Platform)| (case.name, *column) == (&cell.row, cell.column);
+        // One that was heard of before the first boot stalled runs again beside another of its row.
+        if let Some(at) = missing.iter().position(is) {
+            missing.remove(at);
+            enter(cell);
+        }
+    });
+    Ok(ended.map(|report| {
+        println!("it was on for {:.0} s", report.duration.as_secs_f32());
+        report.status
+    }))
 }
 
 fn put(payload: &mut Payload, rows: &[&Case], images: &Images) -> Result<()> {
