@@ -50,6 +50,7 @@ pub(super) fn measure() -> Result<Vec<Row>> {
     let mut bed = Bed::find(&work)?;
     // Memory for the payload too, which the machine's first file system holds twice.
     bed.memory = bed.memory.max(1024);
+    bed.cpus = 2;
     let mut payload = Payload::new()?;
     for program in ["ip", "iperf3", "ping"] {
         ensure!(payload.program(program)?, "`{program}` is not installed");
