@@ -45,12 +45,18 @@ pub(super) fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from)
 }
 
-/// Solo5's own tender and its hello, from the folder of a Solo5 build that `FATA_SOLO5` names.
-pub(super) fn solo5() -> Option<(PathBuf, PathBuf)> {
-    let folder = PathBuf::from(std::env::var_os("FATA_SOLO5")?);
-    let tender = folder.join("tenders/spt/solo5-spt");
-    let hello = folder.join("tests/test_hello/test_hello.spt");
-    (tender.is_file() && hello.is_file()).then_some((tender, hello))
+/// Solo5's own tender for `target`, as the matrix of tests finds it too.
+pub(super) fn solo5_tender(target: &str) -> Option<PathBuf> {
+    let variable = format!("FATA_SOLO5_{}", target.to_uppercase());
+    let tender = PathBuf::from(std::env::var_os(variable)?);
+    tender.is_file().then_some(tender)
+}
+
+/// Solo5's own hello for `target`, from the folder `tests` of a Solo5 build.
+pub(super) fn solo5_hello(target: &str) -> Option<PathBuf> {
+    let tests = PathBuf::from(std::env::var_os("FATA_SOLO5_TESTS")?);
+    let hello = tests.join(format!("test_hello/test_hello.{target}"));
+    hello.is_file().then_some(hello)
 }
 
 /// Bytes of a file.

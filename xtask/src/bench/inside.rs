@@ -23,6 +23,7 @@ use rustix::{
 
 use super::{
     lab::{SOURCE, SOURCES, processor_time},
+    start,
     table::median,
 };
 
@@ -59,6 +60,7 @@ pub(super) fn run(words: &[&str]) -> Result<()> {
             requests.parse()?,
             process.parse()?,
         ),
+        ["start", until, command @ ..] => start::hvt::inside(until, command),
         _ => bail!("no such role: {words:?}"),
     }
 }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: ISC
-//! Times from start: to the first answered query, and to the exit of hello.
+//! Times from start: to the first answered query, and to the exit of hello; on spt, and on hvt.
+
+pub(super) mod hvt;
 
 use std::{
     fs,
@@ -22,6 +24,7 @@ pub(super) fn measure() -> Result<Vec<Row>> {
     let tender = images::tender()?;
     let mut rows = vec![to_first_answer(&tender)?];
     rows.extend(to_exit(&tender)?);
+    rows.extend(hvt::measure()?);
     Ok(rows)
 }
 
@@ -60,11 +63,10 @@ fn to_first_answer(tender: &Path) -> Result<Row> {
 fn to_exit(tender: &Path) -> Result<Vec<Row>> {
     let what = "start to exit of a unikernel that prints a line";
     let ours = images::sealed("test-hello")?;
-    let Some((solo5, theirs)) = images::solo5() else {
-        return Ok(vec![Row::unmeasured(
-            what,
-            "no build of Solo5 named by FATA_SOLO5",
-        )]);
+    let stock = images::solo5_tender("spt").zip(images::solo5_hello("spt"));
+    let Some((solo5, theirs)) = stock else {
+        let why = "no build of Solo5 named by FATA_SOLO5_SPT and FATA_SOLO5_TESTS";
+        return Ok(vec![Row::unmeasured(what, why)]);
     };
     // A copy, as an install makes one: a file fresh from the linker lies otherwise in the page cache.
     let installed = Path::new("target/bench/fata-spt");
