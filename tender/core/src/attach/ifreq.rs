@@ -5,28 +5,13 @@
 
 use std::os::fd::AsFd;
 
+use libc::{
+    SIOCGIFFLAGS, SIOCGIFMTU, TUNGETIFF, TUNSETIFF, TUNSETOFFLOAD, TUNSETVNETHDRSZ, c_int, c_uint,
+};
 use rustix::{
     io,
     ioctl::{self, IntegerSetter, Opcode, Setter, Updater},
 };
-
-/// The interface is up.
-pub(super) const IFF_UP: u16 = 0x1;
-/// The interface is operational.
-pub(super) const IFF_RUNNING: u16 = 0x40;
-/// Frames rather than IP packets.
-pub(super) const IFF_TAP: u16 = 0x2;
-/// Nothing before the frame.
-pub(super) const IFF_NO_PI: u16 = 0x1000;
-/// A virtio-net header before the frame.
-pub(super) const IFF_VNET_HDR: u16 = 0x4000;
-
-const SIOCGIFFLAGS: Opcode = 0x8913;
-const SIOCGIFMTU: Opcode = 0x8921;
-const TUNSETIFF: Opcode = 0x4004_54ca;
-const TUNSETOFFLOAD: Opcode = 0x4004_54d0;
-const TUNSETVNETHDRSZ: Opcode = 0x4004_54d8;
-const TUNGETIFF: Opcode = 0x8004_54d2;
 
 /// Linux's `struct ifreq`: a name, and a union of which we use a short and an int.
 #[derive(Clone, Copy, Default)]
@@ -52,56 +37,57 @@ impl Ifreq {
         String::from_utf8_lossy(&self.name[..end]).into_owned()
     }
 
-    fn flags(&self) -> u16 {
-        u16::from_ne_bytes([self.value[0], self.value[1]])
+    fn flags(&self) -> c_int {
+        u16::from_ne_bytes([self.value[0], self.value[1]]).into()
     }
 }
 
 /// Flags of the interface `name`.
-pub(super) fn flags(socket: impl AsFd, name: &str) -> io::Result<u16> {
+pub(super) fn flags(socket: impl AsFd, name: &str) -> io::Result<c_int> {
     let mut request = Ifreq::named(name);
-    call::<SIOCGIFFLAGS>(socket, &mut request)?;
+    call::<{ SIOCGIFFLAGS as Opcode }>(socket, &mut request)?;
     Ok(request.flags())
 }
 
 /// MTU of the interface `name`, as far as a manifest can state it.
 pub(super) fn mtu(socket: impl AsFd, name: &str) -> io::Result<u16> {
     let mut request = Ifreq::named(name);
-    call::<SIOCGIFMTU>(socket, &mut request)?;
+    call::<{ SIOCGIFMTU as Opcode }>(socket, &mut request)?;
     let [a, b, c, d, ..] = request.value;
     Ok(u16::try_from(i32::from_ne_bytes([a, b, c, d])).unwrap_or(u16::MAX))
 }
 
 /// Makes `tun`, a fresh `/dev/net/tun`, a queue of the interface `name`, and returns the name that
 /// the kernel gave it.
-pub(super) fn set_interface(tun: impl AsFd, name: &str, flags: u16) -> io::Result<String> {
+pub(super) fn set_interface(tun: impl AsFd, name: &str, flags: c_int) -> io::Result<String> {
     let mut request = Ifreq::named(name);
-    request.value[..2].copy_from_slice(&flags.to_ne_bytes());
-    call::<TUNSETIFF>(tun, &mut request)?;
+    request.value[..2].copy_from_slice(&(flags as u16).to_ne_bytes());
+    call::<{ TUNSETIFF as Opcode }>(tun, &mut request)?;
     Ok(request.name())
 }
 
 /// Name and flags of the tun or tap interface whose queue `tun` is.
-pub(super) fn get_interface(tun: impl AsFd) -> io::Result<(String, u16)> {
+pub(super) fn get_interface(tun: impl AsFd) -> io::Result<(String, c_int)> {
     let mut request = Ifreq::default();
-    call::<TUNGETIFF>(tun, &mut request)?;
+    call::<{ TUNGETIFF as Opcode }>(tun, &mut request)?;
     Ok((request.name(), request.flags()))
 }
 
 /// Says what whoever reads from `tun` understands (`TUN_F_...`), whatever an earlier owner of the
 /// interface has said. Without any, the kernel hands out frames that the link could carry, with
 /// complete checksums.
-pub(super) fn set_offloads(tun: impl AsFd, offloads: usize) -> io::Result<()> {
+pub(super) fn set_offloads(tun: impl AsFd, offloads: c_uint) -> io::Result<()> {
     // SAFETY: TUNSETOFFLOAD takes its argument by value, an unsigned long.
-    let request = unsafe { IntegerSetter::<TUNSETOFFLOAD>::new_usize(offloads) };
+    let request =
+        unsafe { IntegerSetter::<{ TUNSETOFFLOAD as Opcode }>::new_usize(offloads as usize) };
     // SAFETY: as above; no memory is involved.
     unsafe { ioctl::ioctl(tun, request) }
 }
 
 /// Says how long the header before each frame of `tun` is.
-pub(super) fn set_header_size(tun: impl AsFd, size: i32) -> io::Result<()> {
+pub(super) fn set_header_size(tun: impl AsFd, size: c_int) -> io::Result<()> {
     // SAFETY: TUNSETVNETHDRSZ reads an int.
-    let request = unsafe { Setter::<TUNSETVNETHDRSZ, i32>::new(size) };
+    let request = unsafe { Setter::<{ TUNSETVNETHDRSZ as Opcode }, c_int>::new(size) };
     // SAFETY: as above.
     unsafe { ioctl::ioctl(tun, request) }
 }
