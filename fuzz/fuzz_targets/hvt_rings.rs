@@ -126,14 +126,13 @@ fn play(machine: &Machine, data: &[u8]) -> Option<Lie> {
     let lends = script.byte()? & 1 != 0;
     let at = [END, END + BLOCK_RING_OFFSET];
     let rings = at.map(|address| machine.memory.ring(address).unwrap());
-    let wake = Wake::default();
-    let mut bell = Bell::new().unwrap();
+    let wake = Wake::new(rings);
+    let bell = Bell::new().unwrap();
     let (memory, devices) = (machine.memory, machine.devices);
-    let mut net = Net::new(memory, devices, lends, &mut bell).unwrap();
+    let mut net = Net::new(memory, devices, lends, &bell).unwrap();
     let block = Block {
         memory,
         devices,
-        max_transfer: 0x4000,
     };
     let [mut net_host, mut block_host] = rings.map(|ring| Host::new(ring, &wake));
     let mut readable = HandleSet::EMPTY;

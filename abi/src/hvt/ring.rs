@@ -42,7 +42,7 @@
 //! Neither side believes the other. The host ends a guest whose entries lead outside of its memory,
 //! whose indices cannot be, or that is owed more commits than there are slots.
 
-use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64};
+use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 /// Number of entries, and of commits.
 pub const SLOTS: u32 = 1024;
@@ -55,6 +55,8 @@ pub const BLOCK_RING_OFFSET: u64 = (size_of::<Ring>() as u64).next_multiple_of(4
 /// Bytes of memory for both rings.
 pub const RINGS_SIZE: u64 = 2 * BLOCK_RING_OFFSET;
 
+/// A value of [`Ring::needs_kick`]: the host is awake, and looks for entries before it sleeps.
+pub const KICK_NEVER: u32 = 0;
 /// A value of [`Ring::needs_kick`]: kick for every entry. What a guest does not know means this.
 pub const KICK_ALWAYS: u32 = 1;
 /// A value of [`Ring::needs_kick`]: kick for entries other than [`NET_READ`].
@@ -127,6 +129,76 @@ pub struct Commit {
     pub len: AtomicU32,
     /// Nothing.
     pub padding: AtomicU32,
+}
+
+/// The words of an [`Entry`], as they were when they were read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Request {
+    /// As in [`Entry`], like all that follows.
+    pub operation: u32,
+    /// Index of the device.
+    pub handle: u32,
+    /// Address of the memory.
+    pub data: u64,
+    /// Its length.
+    pub len: u32,
+    /// Returned in the commit.
+    pub id: u32,
+    /// First byte on a block device.
+    pub offset: u64,
+}
+
+/// The words of a [`Commit`], as they were when they were read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Answer {
+    /// As in [`Commit`], like all that follows.
+    pub id: u32,
+    /// How it went.
+    pub result: i32,
+    /// Bytes transferred.
+    pub len: u32,
+}
+
+impl Entry {
+    /// Reads each word once.
+    pub fn load(&self) -> Request {
+        Request {
+            operation: self.operation.load(Relaxed),
+            handle: self.handle.load(Relaxed),
+            data: self.data.load(Relaxed),
+            len: self.len.load(Relaxed),
+            id: self.id.load(Relaxed),
+            offset: self.offset.load(Relaxed),
+        }
+    }
+
+    /// Writes each word. The other side reads them when the tail has passed.
+    pub fn store(&self, request: &Request) {
+        self.operation.store(request.operation, Relaxed);
+        self.handle.store(request.handle, Relaxed);
+        self.data.store(request.data, Relaxed);
+        self.len.store(request.len, Relaxed);
+        self.id.store(request.id, Relaxed);
+        self.offset.store(request.offset, Relaxed);
+    }
+}
+
+impl Commit {
+    /// Reads each word once.
+    pub fn load(&self) -> Answer {
+        Answer {
+            id: self.id.load(Relaxed),
+            result: self.result.load(Relaxed),
+            len: self.len.load(Relaxed),
+        }
+    }
+
+    /// Writes each word. The other side reads them when the tail has passed.
+    pub fn store(&self, answer: Answer) {
+        self.id.store(answer.id, Relaxed);
+        self.result.store(answer.result, Relaxed);
+        self.len.store(answer.len, Relaxed);
+    }
 }
 
 const _: () = {

@@ -22,7 +22,8 @@ use fata_abi::{
     hvt::{
         BootInfo, FEATURE_RING,
         ring::{
-            BLOCK, BLOCK_RING_OFFSET, KICK_UNLESS_LENT, NET, NET_READ, RINGS_SIZE, Ring, SLOTS,
+            Answer, BLOCK, BLOCK_RING_OFFSET, KICK_UNLESS_LENT, NET, NET_READ, RINGS_SIZE, Request,
+            Ring, SLOTS,
         },
     },
     offer::{OFFER_RINGS, Offer},
@@ -120,25 +121,6 @@ impl Line {
     }
 }
 
-/// What a guest asks for: the words of an entry.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Entry {
-    pub(crate) operation: u32,
-    pub(crate) handle: u32,
-    pub(crate) data: u64,
-    pub(crate) len: u32,
-    pub(crate) id: u32,
-    pub(crate) offset: u64,
-}
-
-/// What a host answers: the words of a commit, as they were when they were read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Commit {
-    pub(crate) id: u32,
-    pub(crate) result: i32,
-    pub(crate) len: u32,
-}
-
 /// The guest's side of a ring, or of none. Its own indices are kept here, and only told to the host.
 /// All zero at first, like all state of the platform.
 #[derive(Debug)]
@@ -188,7 +170,7 @@ impl Guest {
 
     /// Writes an entry, which a host that is awake may take at once. False if there is no room for
     /// it: [`retire`](Self::retire) makes some.
-    pub(crate) fn push(&self, entry: &Entry) -> bool {
+    pub(crate) fn push(&self, entry: &Request) -> bool {
         let written = self.written.get();
         let Some(ring) = self.ring() else {
             return false;
@@ -196,13 +178,7 @@ impl Guest {
         if written.wrapping_sub(self.retired.get()) >= SLOTS {
             return false;
         }
-        let slot = &ring.entries[(written % SLOTS) as usize];
-        slot.operation.store(entry.operation, Relaxed);
-        slot.handle.store(entry.handle, Relaxed);
-        slot.data.store(entry.data, Relaxed);
-        slot.len.store(entry.len, Relaxed);
-        slot.id.store(entry.id, Relaxed);
-        slot.offset.store(entry.offset, Relaxed);
+        ring.entries[(written % SLOTS) as usize].store(entry);
         self.written.set(written.wrapping_add(1));
         if entry.operation != NET_READ {
             self.needed.set(self.written.get());
@@ -267,19 +243,14 @@ impl Guest {
     }
 
     /// The next commit.
-    pub(crate) fn take(&self) -> Option<Commit> {
+    pub(crate) fn take(&self) -> Option<Answer> {
         let ring = self.ring()?;
         let taken = self.taken.get();
         let waiting = ring.commits_tail.load(Acquire).wrapping_sub(taken);
         if waiting == 0 || waiting > SLOTS {
             return None;
         }
-        let slot = &ring.commits[(taken % SLOTS) as usize];
-        let commit = Commit {
-            id: slot.id.load(Relaxed),
-            result: slot.result.load(Relaxed),
-            len: slot.len.load(Relaxed),
-        };
+        let commit = ring.commits[(taken % SLOTS) as usize].load();
         self.taken.set(taken.wrapping_add(1));
         ring.commits_head.store(self.taken.get(), Release);
         Some(commit)

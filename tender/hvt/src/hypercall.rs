@@ -26,7 +26,7 @@ use crate::{
     console::Console,
     devices::Devices,
     memory::{BadPointer, Memory},
-    ring::Rings,
+    ring::Wake,
 };
 
 /// What hypercalls act upon.
@@ -36,8 +36,8 @@ pub struct Host<'a> {
     pub memory: &'a Memory,
     /// The guest's devices.
     pub devices: &'a Devices,
-    /// The guest's rings, if it waits for their commits, as `OFFER_RINGS` says.
-    pub rings: Option<Rings>,
+    /// How the guest waits for commits in its rings, if it does, as `OFFER_RINGS` says.
+    pub rings: Option<&'a Wake<'a>>,
     /// The guest's console.
     pub console: Console<'a>,
 }

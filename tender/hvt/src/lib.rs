@@ -47,7 +47,7 @@ use crate::{
     kvm::Kvm,
     memory::Memory,
     probe::NoCpu,
-    ring::Rings,
+    ring::Server,
 };
 
 /// Exit status of a guest that had to be stopped, as of one that aborts.
@@ -135,11 +135,11 @@ fn become_guest(
 ) -> Result<Never, Error> {
     let attachments: Vec<_> = attached.iter().map(Attached::attachment).collect();
     let devices: &'static Devices = Box::leak(Box::new(Devices::new(attached)));
-    let (rings, threads) = Rings::new(&mut hypervisor, memory, devices, layout)?;
+    let (rings, servers) = ring::open(&mut hypervisor, memory, devices, layout)?;
     // The descriptor of the virtual machine is needed no more: the virtual CPU keeps it alive.
     let mut kept = hypervisor.descriptors();
     kept.extend(attachments.iter().map(|device| device.fd));
-    kept.extend(threads.descriptors());
+    kept.extend(servers.iter().flat_map(Server::descriptors));
     if let Some((tools, _)) = &mut tools {
         // While there can still be a connection.
         tools.connect().map_err(Error::cannot("wait for gdb"))?;
@@ -147,7 +147,9 @@ fn become_guest(
     }
     filter::enter(kept, has_child || tools.is_some())?;
     settle();
-    threads.start(&attachments)?;
+    for server in servers {
+        server.start(&attachments)?;
+    }
     let mut host = Host {
         memory,
         devices,

@@ -17,7 +17,7 @@ mod start;
 use std::{
     fmt,
     mem::MaybeUninit,
-    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    os::fd::{AsFd, OwnedFd},
     sync::atomic::{
         AtomicU32,
         Ordering::{Acquire, Relaxed, Release, SeqCst},
@@ -28,8 +28,9 @@ use std::{
 
 use fata_abi::{
     Handle, HandleSet,
-    hvt::ring::{KICK_ALWAYS, KICK_UNLESS_LENT, Ring, SLOTS},
+    hvt::ring::{Answer, KICK_ALWAYS, KICK_NEVER, KICK_UNLESS_LENT, Request, Ring, SLOTS},
 };
+use fata_tender::Never;
 use rustix::{
     event::{
         EventfdFlags, Timespec,
@@ -41,7 +42,7 @@ use rustix::{
 };
 
 use crate::memory::BadPointer;
-pub use start::{Rings, Threads};
+pub use start::{Server, open};
 
 /// Most that is done for a guest, entries as well as frames of one device, before it is told.
 pub const BATCH: u32 = 64;
@@ -66,55 +67,34 @@ impl From<BadPointer> for Lie {
 
 impl fmt::Display for Lie {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Entries => f.write_str("in a ring, it counts more entries than there are slots"),
-            Self::Commits => {
-                f.write_str("in a ring, it asks for more commits than there are slots")
-            }
-            Self::Pointer(pointer) => write!(f, "in an entry of a ring, {pointer}"),
-        }
+        let what = match self {
+            Self::Entries => "it counts more entries than there are slots",
+            Self::Commits => "it asks for more commits than there are slots",
+            Self::Pointer(pointer) => return write!(f, "in an entry of a ring, {pointer}"),
+        };
+        write!(f, "in a ring, {what}")
     }
-}
-
-/// The words of an entry, as they were when they were read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Entry {
-    /// One of the operations.
-    pub operation: u32,
-    /// Index of the device in the manifest.
-    pub handle: u32,
-    /// Address of the memory.
-    pub data: u64,
-    /// Its length in bytes.
-    pub len: u32,
-    /// Goes into the commit.
-    pub id: u32,
-    /// First byte on a block device.
-    pub offset: u64,
 }
 
 /// The host's side of a ring.
 #[derive(Debug)]
 pub struct Host<'m> {
     ring: &'m Ring,
-    wake: &'m Wake,
+    wake: &'m Wake<'m>,
     /// Entries taken so far. The guest is told in [`publish`](Self::publish).
     taken: u32,
     /// Commits written so far, likewise.
     written: u32,
-    /// As many of them as the guest was told.
-    published: u32,
 }
 
 impl<'m> Host<'m> {
     /// The side of a ring that nothing happened on yet. `wake` is told of commits.
-    pub fn new(ring: &'m Ring, wake: &'m Wake) -> Self {
+    pub fn new(ring: &'m Ring, wake: &'m Wake<'m>) -> Self {
         Self {
             ring,
             wake,
             taken: 0,
             written: 0,
-            published: 0,
         }
     }
 
@@ -132,17 +112,10 @@ impl<'m> Host<'m> {
     }
 
     /// Takes the next of the entries that [`pending`](Self::pending) has counted.
-    pub fn take(&mut self) -> Entry {
-        let slot = &self.ring.entries[(self.taken % SLOTS) as usize];
+    pub fn take(&mut self) -> Request {
+        let entry = self.ring.entries[(self.taken % SLOTS) as usize].load();
         self.taken = self.taken.wrapping_add(1);
-        Entry {
-            operation: slot.operation.load(Relaxed),
-            handle: slot.handle.load(Relaxed),
-            data: slot.data.load(Relaxed),
-            len: slot.len.load(Relaxed),
-            id: slot.id.load(Relaxed),
-            offset: slot.offset.load(Relaxed),
-        }
+        entry
     }
 
     /// Writes a commit.
@@ -156,10 +129,7 @@ impl<'m> Host<'m> {
         if self.written.wrapping_sub(head) >= SLOTS {
             return Err(Lie::Commits);
         }
-        let slot = &self.ring.commits[(self.written % SLOTS) as usize];
-        slot.id.store(id, Relaxed);
-        slot.result.store(result, Relaxed);
-        slot.len.store(len, Relaxed);
+        self.ring.commits[(self.written % SLOTS) as usize].store(Answer { id, result, len });
         self.written = self.written.wrapping_add(1);
         Ok(())
     }
@@ -167,37 +137,37 @@ impl<'m> Host<'m> {
     /// Tells the guest of what was taken and of what was committed, and wakes it for the latter.
     pub fn publish(&mut self) {
         self.ring.entries_head.store(self.taken, Release);
-        if self.published != self.written {
-            self.published = self.written;
+        // A guest that writes to the host's line has itself to blame if it is not woken.
+        if self.ring.commits_tail.load(Relaxed) != self.written {
             self.ring.commits_tail.store(self.written, Release);
             self.wake.wake();
         }
     }
-
-    /// Asks the guest to kick for `what` from now on. Entries that it has written before are
-    /// [`pending`](Self::pending) now.
-    fn ask_for_kicks(&self, what: u32) {
-        self.ring.needs_kick.store(what, Relaxed);
-        fence(SeqCst);
-    }
 }
 
-/// How the threads of rings wake that of the virtual CPU.
-#[derive(Debug, Default)]
-pub struct Wake {
+/// How the thread of the virtual CPU sleeps, and those of rings wake it.
+#[derive(Debug)]
+pub struct Wake<'m> {
+    rings: [&'m Ring; 2],
     /// Not zero while that thread sleeps, or is about to. It sleeps on this word.
     sleeping: AtomicU32,
 }
 
-impl Wake {
-    /// Sleeps until the guest has a commit to take from one of `rings`, for `timeout` at most. May
+impl<'m> Wake<'m> {
+    /// For a guest with these rings.
+    pub fn new(rings: [&'m Ring; 2]) -> Self {
+        let sleeping = AtomicU32::new(0);
+        Self { rings, sleeping }
+    }
+
+    /// Sleeps until the guest has a commit to take from one of its rings, for `timeout` at most. May
     /// return before either.
-    pub fn wait(&self, rings: &[&Ring], timeout: Duration) {
+    pub fn wait(&self, timeout: Duration) {
         self.sleeping.store(1, Relaxed);
         fence(SeqCst);
         let taken =
             |ring: &&Ring| ring.commits_head.load(Relaxed) == ring.commits_tail.load(Acquire);
-        if !timeout.is_zero() && rings.iter().all(taken) {
+        if !timeout.is_zero() && self.rings.iter().all(taken) {
             // One that does not fit is for ever.
             let timeout = Timespec::try_from(timeout).ok();
             // Whatever ends it, the caller looks again.
@@ -224,13 +194,29 @@ pub fn serve<'m>(
     mut host: Host<'m>,
     bell: &Bell,
     mut round: impl FnMut(&mut Host<'m>, &mut HandleSet) -> Result<bool, Lie>,
-) -> Lie {
+) -> Result<Never, Lie> {
     let mut readable = HandleSet::EMPTY;
     loop {
-        let rest = round(&mut host, &mut readable);
-        if let Err(lie) = rest.and_then(|more| bell.listen(&host, more, &mut readable)) {
-            return lie;
+        let mut busy = round(&mut host, &mut readable)?;
+        for _ in 0..bell.looks {
+            if busy {
+                break;
+            }
+            std::hint::spin_loop();
+            busy = host.pending()? != 0;
         }
+        if !busy {
+            // What is readable here has nothing lent to it, and would not ring for what has come
+            // before.
+            let idle = readable.is_empty();
+            let what = if idle { KICK_UNLESS_LENT } else { KICK_ALWAYS };
+            host.ring.needs_kick.store(what, Relaxed);
+            fence(SeqCst);
+            busy = host.pending()? != 0;
+        }
+        // A guest that is never idle does not make the thread deaf for devices.
+        bell.hear(&mut readable, !busy);
+        host.ring.needs_kick.store(KICK_NEVER, Relaxed);
     }
 }
 
@@ -240,15 +226,14 @@ pub fn serve<'m>(
 /// kicks of a guest need not be read to be over.
 #[derive(Debug)]
 pub struct Bell {
-    epoll: OwnedFd,
-    kick: OwnedFd,
-    devices: bool,
+    /// What the thread waits with.
+    pub epoll: OwnedFd,
+    /// What the guest's kicks are to write to.
+    pub kick: OwnedFd,
     /// How often to look for entries before sleeping.
     looks: u32,
 }
 
-/// What to kick for while the host is awake.
-const NO_KICKS: u32 = 0;
 /// The kick among the handles of devices.
 const KICK: u64 = u64::MAX;
 
@@ -259,24 +244,21 @@ const KICK: u64 = u64::MAX;
 const LOOKS: u32 = 1000;
 
 impl Bell {
-    /// A bell that only [`kick`](Self::kick) rings as yet.
+    /// A bell that only the kick rings as yet.
     ///
     /// # Errors
     ///
     /// The kernel's.
     pub fn new() -> Result<Self, Errno> {
-        let epoll = epoll::create(CreateFlags::CLOEXEC)?;
-        let kick = eventfd(0, EventfdFlags::CLOEXEC)?;
-        let flags = EventFlags::IN | EventFlags::ET;
-        epoll::add(&epoll, &kick, EventData::new_u64(KICK), flags)?;
         // With one CPU the guest does nothing while this thread looks for what it has done.
         let alone = std::thread::available_parallelism().is_ok_and(|cpus| cpus.get() == 1);
-        Ok(Self {
-            epoll,
-            kick,
-            devices: false,
+        let bell = Self {
+            epoll: epoll::create(CreateFlags::CLOEXEC)?,
+            kick: eventfd(0, EventfdFlags::CLOEXEC)?,
             looks: if alone { 0 } else { LOOKS },
-        })
+        };
+        bell.add(&bell.kick, KICK)?;
+        Ok(bell)
     }
 
     /// Lets device `index` ring, too, when it has something to read.
@@ -284,61 +266,20 @@ impl Bell {
     /// # Errors
     ///
     /// The kernel's.
-    pub fn add(&mut self, descriptor: impl AsFd, index: u64) -> Result<(), Errno> {
-        self.devices = true;
+    pub fn add(&self, descriptor: impl AsFd, index: u64) -> Result<(), Errno> {
         let flags = EventFlags::IN | EventFlags::ET;
         epoll::add(&self.epoll, descriptor, EventData::new_u64(index), flags)
     }
 
-    /// The event that the guest's kicks are to write to.
-    pub fn kick(&self) -> BorrowedFd<'_> {
-        self.kick.as_fd()
-    }
-
-    /// The epoll set, for a filter of system calls.
-    pub fn epoll(&self) -> BorrowedFd<'_> {
-        self.epoll.as_fd()
-    }
-
-    /// Waits until there is something to do, unless there is `more`.
-    fn listen(&self, host: &Host, more: bool, readable: &mut HandleSet) -> Result<(), Lie> {
-        if more || self.look(host)? {
-            // A guest that is never idle shall not make the thread deaf for devices.
-            if self.devices {
-                self.hear(readable, Some(&Timespec::default()));
-            }
-            return Ok(());
-        }
-        // What is readable here has nothing lent to it, and would not ring for what has come before.
-        host.ask_for_kicks(match readable.is_empty() {
-            true => KICK_UNLESS_LENT,
-            false => KICK_ALWAYS,
-        });
-        if host.pending()? == 0 {
-            self.hear(readable, None);
-        }
-        host.ask_for_kicks(NO_KICKS);
-        Ok(())
-    }
-
-    /// Whether an entry is there, or soon comes.
-    fn look(&self, host: &Host) -> Result<bool, Lie> {
-        for _ in 0..self.looks {
-            if host.pending()? != 0 {
-                return Ok(true);
-            }
-            std::hint::spin_loop();
-        }
-        Ok(host.pending()? != 0)
-    }
-
-    fn hear(&self, readable: &mut HandleSet, timeout: Option<&Timespec>) {
-        let mut events = [const { MaybeUninit::uninit() }; 16];
+    /// Adds the devices that have rung. If nothing has, not even the kick, it may `wait` until then.
+    fn hear(&self, readable: &mut HandleSet, wait: bool) {
+        let (now, mut events) = (Timespec::default(), [const { MaybeUninit::uninit() }; 16]);
+        let timeout = if wait { None } else { Some(&now) };
         // Where a signal came in between, the caller tries again.
         if let Ok((events, _)) = epoll::wait(&self.epoll, &mut events, timeout) {
             // A kick is no handle.
-            let handles = events.iter().map(|event| event.data.u64());
-            let handles = handles.filter_map(|index| Handle::new(index as usize));
+            let handles = events.iter().map(|event| event.data.u64() as usize);
+            let handles = handles.filter_map(Handle::new);
             handles.for_each(|handle| readable.insert(handle));
         }
     }

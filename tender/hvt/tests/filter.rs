@@ -146,8 +146,8 @@ fn serve_a_ring() {
     let world = World::new();
     let memory = Memory::new(&[0..4096, START..END + RINGS_SIZE]).unwrap();
     let ring = memory.ring(END).unwrap();
-    let wake = Wake::default();
-    let mut bell = Bell::new().unwrap();
+    let wake = Wake::new([ring; 2]);
+    let bell = Bell::new().unwrap();
     let (attachments, device) = (world.devices(), world.net.as_raw_fd());
     let devices = Devices::new(vec![Attached {
         index: 1,
@@ -155,11 +155,11 @@ fn serve_a_ring() {
         properties: attachments[0].properties,
         vnet: None,
     }]);
-    let mut net = Net::new(&memory, &devices, true, &mut bell).unwrap();
-    let epoll = bell.epoll().as_raw_fd();
+    let mut net = Net::new(&memory, &devices, true, &bell).unwrap();
+    let epoll = bell.epoll.as_raw_fd();
     let descriptors = [
-        bell.kick(),
-        bell.epoll(),
+        bell.kick.as_fd(),
+        bell.epoll.as_fd(),
         world.peer.as_fd(),
         world.cpu.as_fd(),
     ];
@@ -173,7 +173,7 @@ fn serve_a_ring() {
             // So that there is somebody to wake.
             std::thread::sleep(Duration::from_millis(100));
             filter::close(Thread::Net { epoll }, &attachments).unwrap();
-            serve(ring::Host::new(ring, &wake), &bell, |host, readable| {
+            let _ = serve(ring::Host::new(ring, &wake), &bell, |host, readable| {
                 net.round(host, readable)
             });
         });
@@ -183,7 +183,7 @@ fn serve_a_ring() {
         };
         filter::close(thread, &attachments).unwrap();
         while ring.commits_tail.load(Acquire) == 0 {
-            wake.wait(&[ring], Duration::from_secs(5));
+            wake.wait(Duration::from_secs(5));
         }
         let console = Console::new(rustix::stdio::stdout());
         let rings = None;

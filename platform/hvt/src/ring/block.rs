@@ -9,7 +9,7 @@ use fata_abi::{
     block::{Operation, Request},
     hvt::{
         OK,
-        ring::{BLOCK_FLUSH, BLOCK_READ, BLOCK_WRITE, SLOTS},
+        ring::{self, BLOCK_FLUSH, BLOCK_READ, BLOCK_WRITE, SLOTS},
     },
 };
 use fata_platform_solo5::{
@@ -17,7 +17,7 @@ use fata_platform_solo5::{
     disk::Disk,
 };
 
-use super::{Entry, Guest};
+use super::Guest;
 
 /// Takes what has ended.
 pub(crate) fn collect(ring: &Guest, completions: &Completions) {
@@ -61,7 +61,7 @@ pub(crate) unsafe fn submit(
         completions.end(handle, number, Ok(()));
         return Ok(());
     }
-    let entry = Entry {
+    let entry = ring::Request {
         operation,
         handle: handle.index() as u32,
         // The memory is lent to the host until the commit comes: the caller's promise.

@@ -17,7 +17,7 @@ use fata_abi::{
     Error, Frame, Handle,
     hvt::{
         OK,
-        ring::{NET_READ, NET_WRITE},
+        ring::{Answer, NET_READ, NET_WRITE, Request},
     },
     manifest::MAX_ENTRIES,
     net::vnet,
@@ -27,7 +27,7 @@ use fata_platform_solo5::{
     pool::{BUFFERS, Pool},
 };
 
-use super::{Commit, Entry, Guest};
+use super::Guest;
 
 /// Buffers that there can be, of both sizes.
 const TOKENS: usize = 2 * BUFFERS;
@@ -277,7 +277,7 @@ impl Frames {
     }
 
     fn push(&self, operation: u32, handle: Handle, frame: &mut Frame, token: usize) -> bool {
-        self.ring.push(&Entry {
+        self.ring.push(&Request {
             operation,
             handle: handle.index() as u32,
             data: frame.as_mut_ptr().expose_provenance() as u64,
@@ -288,7 +288,7 @@ impl Frames {
     }
 
     /// Notes a buffer that the host is done with, at the end of what its device has received.
-    fn fill(&self, commit: Commit, pool: &Pool) {
+    fn fill(&self, commit: Answer, pool: &Pool) {
         let token = commit.id as usize;
         let Some(buffer) = self.leave(token, State::Empty) else {
             return;

@@ -29,13 +29,13 @@ pub(super) fn guest(ring: &'static Ring, kick: fn(u32)) -> Guest {
     guest
 }
 
-fn entry(operation: u32, id: u32) -> Entry {
-    Entry {
+fn entry(operation: u32, id: u32) -> Request {
+    Request {
         operation,
         id,
         data: u64::from(id) << 20,
         len: !id,
-        ..Entry::default()
+        ..Request::default()
     }
 }
 

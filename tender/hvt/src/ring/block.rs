@@ -3,10 +3,11 @@
 
 use fata_abi::hvt::{
     INVALID, OK,
-    ring::{BLOCK_FLUSH, BLOCK_READ, BLOCK_WRITE},
+    ring::{BLOCK_FLUSH, BLOCK_READ, BLOCK_WRITE, Request},
 };
+use fata_tender::boot::MAX_TRANSFER;
 
-use super::{BATCH, Entry, Host, Lie};
+use super::{BATCH, Host, Lie};
 use crate::{devices::Devices, memory::Memory};
 
 /// What is done with the entries of the ring of block devices.
@@ -16,8 +17,6 @@ pub struct Block<'m> {
     pub memory: &'m Memory,
     /// Its devices.
     pub devices: &'m Devices,
-    /// Most bytes of a transfer.
-    pub max_transfer: u32,
 }
 
 impl Block<'_> {
@@ -40,7 +39,7 @@ impl Block<'_> {
     }
 
     /// Does what an entry asks for, and returns the result.
-    fn carry_out(&self, entry: Entry) -> Result<i32, Lie> {
+    fn carry_out(&self, entry: Request) -> Result<i32, Lie> {
         let (offset, len) = (entry.offset, u64::from(entry.len));
         let Some(device) = self.devices.block(entry.handle.into()) else {
             return Ok(INVALID);
@@ -48,7 +47,7 @@ impl Block<'_> {
         if entry.operation == BLOCK_FLUSH {
             return Ok(device.flush());
         }
-        let long = entry.len == 0 || entry.len > self.max_transfer;
+        let long = entry.len == 0 || entry.len > MAX_TRANSFER;
         if long || !device.is_whole(offset, len) || !device.contains(offset, len) {
             return Ok(INVALID);
         }

@@ -12,13 +12,13 @@ use fata_abi::{
     HandleSet,
     hvt::{
         INVALID, OK,
-        ring::{NET_READ, NET_WRITE, SLOTS},
+        ring::{NET_READ, NET_WRITE, Request, SLOTS},
     },
     net::{LONGEST_FRAME, vnet},
 };
 use rustix::io::Errno;
 
-use super::{BATCH, Bell, Entry, Host, Lie};
+use super::{BATCH, Bell, Host, Lie};
 use crate::{
     devices::Devices,
     memory::{BufferMut, Memory},
@@ -36,8 +36,6 @@ pub struct Net<'m> {
     lends: bool,
     /// Where the next frames of each device go, and what the guest knows these buffers by.
     lent: [VecDeque<(BufferMut<'m>, u32)>; 64],
-    /// How many they are together.
-    count: u32,
 }
 
 impl<'m> Net<'m> {
@@ -51,7 +49,7 @@ impl<'m> Net<'m> {
         memory: &'m Memory,
         devices: &'m Devices,
         lends: bool,
-        bell: &mut Bell,
+        bell: &Bell,
     ) -> Result<Self, Errno> {
         let mut lent = array::from_fn(|_| VecDeque::new());
         for (handle, device) in devices.nets().filter(|_| lends) {
@@ -64,7 +62,6 @@ impl<'m> Net<'m> {
             devices,
             lends,
             lent,
-            count: 0,
         })
     }
 
@@ -88,17 +85,16 @@ impl<'m> Net<'m> {
         Ok(more)
     }
 
-    fn send(&self, entry: Entry) -> Result<(), Lie> {
+    fn send(&self, entry: Request) -> Result<(), Lie> {
         let device = self.devices.net(entry.handle.into());
         if let Some(device) = device.filter(|_| (1..=LONGEST).contains(&entry.len)) {
-            let frame = self.memory.readable(entry.data, entry.len.into())?;
             // What is no frame is lost like one that the device does not take.
-            let _ = device.send(frame);
+            let _ = device.send(self.memory.readable(entry.data, entry.len.into())?);
         }
         Ok(())
     }
 
-    fn lend(&mut self, entry: Entry, host: &mut Host<'_>) -> Result<(), Lie> {
+    fn lend(&mut self, entry: Request, host: &mut Host<'_>) -> Result<(), Lie> {
         let device = self.devices.net(entry.handle.into());
         let Some(device) = device.filter(|_| entry.len != 0) else {
             return host.commit(entry.id, INVALID, 0);
@@ -110,11 +106,11 @@ impl<'m> Net<'m> {
                 Err(result) => host.commit(entry.id, result, 0),
             };
         }
-        if self.count == SLOTS {
+        let lent = &mut self.lent[entry.handle as usize];
+        if lent.len() == SLOTS as usize {
             return Err(Lie::Commits);
         }
-        self.count += 1;
-        self.lent[entry.handle as usize].push_back((buffer, entry.id));
+        lent.push_back((buffer, entry.id));
         Ok(())
     }
 
@@ -135,7 +131,6 @@ impl<'m> Net<'m> {
                 };
                 host.commit(id, OK, len as u32)?;
                 lent.pop_front();
-                self.count -= 1;
             }
             more |= readable.contains(handle) && !lent.is_empty();
         }

@@ -63,7 +63,7 @@ impl<'m> Guest<'m> {
     /// What its kicks ring.
     pub(super) fn bell(&mut self) -> Bell {
         let bell = Bell::new().unwrap();
-        self.kick = Some(bell.kick().try_clone_to_owned().unwrap());
+        self.kick = Some(bell.kick.try_clone().unwrap());
         bell
     }
 
@@ -71,14 +71,8 @@ impl<'m> Guest<'m> {
         SLOTS - self.tail.wrapping_sub(self.ring.entries_head.load(Acquire))
     }
 
-    pub(super) fn write(&mut self, entry: Entry) {
-        let slot = &self.ring.entries[(self.tail % SLOTS) as usize];
-        slot.operation.store(entry.operation, Relaxed);
-        slot.handle.store(entry.handle, Relaxed);
-        slot.data.store(entry.data, Relaxed);
-        slot.len.store(entry.len, Relaxed);
-        slot.id.store(entry.id, Relaxed);
-        slot.offset.store(entry.offset, Relaxed);
+    pub(super) fn write(&mut self, entry: Request) {
+        self.ring.entries[(self.tail % SLOTS) as usize].store(&entry);
         self.tail = self.tail.wrapping_add(1);
         self.others |= entry.operation != NET_READ;
     }
@@ -104,9 +98,7 @@ impl<'m> Guest<'m> {
         if self.ring.commits_tail.load(Acquire) == self.head {
             return None;
         }
-        let slot = &self.ring.commits[(self.head % SLOTS) as usize];
-        let (id, result) = (slot.id.load(Relaxed), slot.result.load(Relaxed));
-        let len = slot.len.load(Relaxed);
+        let Answer { id, result, len } = self.ring.commits[(self.head % SLOTS) as usize].load();
         self.head = self.head.wrapping_add(1);
         self.ring.commits_head.store(self.head, Release);
         Some((id, result, len))
@@ -114,8 +106,8 @@ impl<'m> Guest<'m> {
 }
 
 /// An entry that the echo answers if its operation is not zero.
-fn entry(operation: u32, id: u32) -> Entry {
-    Entry {
+fn entry(operation: u32, id: u32) -> Request {
+    Request {
         operation,
         handle: 0,
         data: 0,
@@ -126,13 +118,19 @@ fn entry(operation: u32, id: u32) -> Entry {
 }
 
 /// Starts a thread that echoes, looking `looks` times before it sleeps.
-fn start(looks: u32) -> (Guest<'static>, &'static Wake, thread::JoinHandle<Lie>) {
+fn start(
+    looks: u32,
+) -> (
+    Guest<'static>,
+    &'static Wake<'static>,
+    thread::JoinHandle<Lie>,
+) {
     let mut guest = Guest::new(ring());
     let mut bell = guest.bell();
     bell.looks = looks;
-    let wake = Box::leak(Box::default());
+    let wake = Box::leak(Box::new(Wake::new([guest.ring; 2])));
     let host = Host::new(guest.ring, wake);
-    let thread = thread::spawn(move || serve(host, &bell, |host, _| echo(host)));
+    let thread = thread::spawn(move || serve(host, &bell, |host, _| echo(host)).unwrap_err());
     (guest, wake, thread)
 }
 
@@ -166,7 +164,7 @@ fn an_honest_guest_gets_every_answer_and_sleeps_through_none() {
             }
             if answered < asked {
                 let before = Instant::now();
-                wake.wait(&[guest.ring], LONG);
+                wake.wait(LONG);
                 assert!(before.elapsed() < LONG, "a wake-up was lost");
                 sleeps += 1;
             }
@@ -187,10 +185,9 @@ fn indices_wrap() {
     ring.commits_head.store(start, SeqCst);
     let mut host = Host {
         ring,
-        wake: &Wake::default(),
+        wake: &Wake::new([ring; 2]),
         taken: start,
         written: start,
-        published: start,
     };
     for turn in 0..3 {
         let tail = start.wrapping_add((turn + 1) * SLOTS);
@@ -210,7 +207,8 @@ fn indices_wrap() {
 
 #[test]
 fn indices_out_of_range_end_the_guest() {
-    let (ring, wake) = (ring(), Wake::default());
+    let ring = ring();
+    let wake = Wake::new([ring; 2]);
     let mut host = Host::new(ring, &wake);
     ring.entries_tail.store(SLOTS, SeqCst);
     assert_eq!(host.pending(), Ok(SLOTS));
@@ -225,7 +223,8 @@ fn indices_out_of_range_end_the_guest() {
 
 #[test]
 fn whatever_the_memory_says_the_host_stays_within_bounds() {
-    let (ring, wake) = (ring(), Wake::default());
+    let ring = ring();
+    let wake = Wake::new([ring; 2]);
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
         let liar = scope.spawn(|| {
@@ -269,18 +268,18 @@ fn whatever_the_memory_says_the_host_stays_within_bounds() {
 #[test]
 fn a_commit_that_was_not_taken_ends_a_wait_at_once() {
     let ring = ring();
-    let wake = Wake::default();
+    let wake = Wake::new([self::ring(), ring]);
     let mut host = Host::new(ring, &wake);
     host.commit(1, 0, 0).unwrap();
     host.publish();
     let before = Instant::now();
-    wake.wait(&[self::ring(), ring], Duration::from_secs(20));
+    wake.wait(Duration::from_secs(20));
     assert!(before.elapsed() < Duration::from_secs(10));
     // And a wait without any ends on time.
     ring.commits_head.store(1, SeqCst);
     let before = Instant::now();
-    wake.wait(&[ring], Duration::from_millis(20));
-    wake.wait(&[ring], Duration::ZERO);
+    wake.wait(Duration::from_millis(20));
+    wake.wait(Duration::ZERO);
     let took = before.elapsed();
     assert!(took >= Duration::from_millis(20) && took < Duration::from_secs(10));
 }

@@ -24,11 +24,11 @@ use super::{
 const START: u64 = 0x100000;
 const END: u64 = START + 0x100000;
 const DISK: u32 = 1;
-const CAPACITY: u64 = 0x10000;
-const LONGEST: u32 = 0x4000;
+const CAPACITY: u64 = 0x40000;
+const LONGEST: u32 = MAX_TRANSFER;
 
-fn entry(operation: u32, data: u64, len: u32, offset: u64) -> Entry {
-    Entry {
+fn entry(operation: u32, data: u64, len: u32, offset: u64) -> Request {
+    Request {
         operation,
         handle: DISK,
         data,
@@ -56,7 +56,6 @@ impl Bench<'_> {
 
 fn with(test: impl FnOnce(&mut Bench<'_>)) {
     let memory = Memory::new(&[0..0x1000, START..END + RINGS_SIZE]).unwrap();
-    let wake = Wake::default();
     let flags = OFlags::RDWR | OFlags::TMPFILE;
     let file = rustix::fs::open(std::env::temp_dir(), flags, Mode::RUSR | Mode::WUSR);
     let file = File::from(file.unwrap());
@@ -71,6 +70,7 @@ fn with(test: impl FnOnce(&mut Bench<'_>)) {
         vnet: None,
     }]);
     let guest = Guest::new(memory.ring(END).unwrap());
+    let wake = Wake::new([guest.ring; 2]);
     test(&mut Bench {
         memory: &memory,
         host: Host::new(guest.ring, &wake),
@@ -78,7 +78,6 @@ fn with(test: impl FnOnce(&mut Bench<'_>)) {
         block: Block {
             memory: &memory,
             devices: &devices,
-            max_transfer: LONGEST,
         },
         file,
     });
@@ -135,7 +134,7 @@ fn transfers_must_be_whole_blocks_inside_the_device() {
         }
         for handle in [0, 2, u32::MAX] {
             let entry = entry(BLOCK_FLUSH, START, 512, 0);
-            bench.guest.write(Entry { handle, ..entry });
+            bench.guest.write(Request { handle, ..entry });
         }
         bench.guest.submit();
         assert_eq!(bench.round(), Ok(false));

@@ -33,8 +33,8 @@ fn pair() -> (OwnedFd, OwnedFd) {
     socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).unwrap()
 }
 
-fn entry(operation: u32, handle: u32, data: u64, len: u32, id: u32) -> Entry {
-    Entry {
+fn entry(operation: u32, handle: u32, data: u64, len: u32, id: u32) -> Request {
+    Request {
         operation,
         handle,
         data,
@@ -85,16 +85,17 @@ impl Bench<'_> {
 }
 
 fn with(lends: bool, test: impl FnOnce(&mut Bench<'_>)) {
-    let (memory, wake) = (memory(), Wake::default());
+    let memory = memory();
     let (device, wire) = pair();
     let devices = devices([(NIC, device), (GONE, pair().0)]);
     let mut guest = Guest::new(memory.ring(END).unwrap());
-    let mut bell = guest.bell();
+    let wake = Wake::new([guest.ring; 2]);
+    let bell = guest.bell();
     test(&mut Bench {
         memory: &memory,
         host: Host::new(guest.ring, &wake),
         guest,
-        net: Net::new(&memory, &devices, lends, &mut bell).unwrap(),
+        net: Net::new(&memory, &devices, lends, &bell).unwrap(),
         readable: HandleSet::EMPTY,
         wire,
     });
@@ -271,7 +272,13 @@ fn whatever_a_guest_writes_memory_that_it_did_not_lend_stays() {
                 }
                 bench.readable.0 |= 2 << random.below(63);
                 lies += u32::from(bench.round().is_err());
-                assert!(bench.net.count <= SLOTS);
+                assert!(
+                    bench
+                        .net
+                        .lent
+                        .iter()
+                        .all(|lent| lent.len() <= SLOTS as usize)
+                );
                 commits += bench.guest.take().map_or(0, |_| 1);
                 while arrived(&bench.wire).is_some() {}
             }
@@ -292,15 +299,17 @@ fn whatever_a_guest_writes_memory_that_it_did_not_lend_stays() {
 fn a_thread_moves_frames_both_ways_and_sleeps_through_none() {
     const FRAMES: u32 = 20_000;
     const LENT: u32 = 3;
-    let (memory, wake) = (memory(), Wake::default());
+    let memory = memory();
     let (device, wire) = pair();
     let devices = devices([(NIC, device)]);
     let mut guest = Guest::new(memory.ring(END).unwrap());
-    let mut bell = guest.bell();
-    let mut net = Net::new(&memory, &devices, true, &mut bell).unwrap();
+    let wake = Wake::new([guest.ring; 2]);
+    let bell = guest.bell();
+    let mut net = Net::new(&memory, &devices, true, &bell).unwrap();
     let host = Host::new(guest.ring, &wake);
     thread::scope(|scope| {
-        let server = scope.spawn(move || serve(host, &bell, |host, set| net.round(host, set)));
+        let server =
+            scope.spawn(move || serve(host, &bell, |host, set| net.round(host, set)).unwrap_err());
         // Behind the device everything is sent back.
         rustix::io::ioctl_fionbio(&wire, false).unwrap();
         scope.spawn(|| {
@@ -328,7 +337,7 @@ fn a_thread_moves_frames_both_ways_and_sleeps_through_none() {
             let commit = loop {
                 match guest.take() {
                     Some(commit) => break commit,
-                    None => wake.wait(&[guest.ring], Duration::from_secs(20)),
+                    None => wake.wait(Duration::from_secs(20)),
                 }
             };
             assert_eq!(commit, (received, OK, 4), "or a wake-up was lost");
