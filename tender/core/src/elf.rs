@@ -65,12 +65,8 @@ impl Source for &[u8] {
     }
 
     fn read_at(&self, offset: u64, into: &mut [u8]) -> Result<(), Error> {
-        let from = usize::try_from(offset)
-            .ok()
-            .and_then(|start| self.get(start..));
-        let from = from.and_then(|rest| rest.get(..into.len()));
-        into.copy_from_slice(from.ok_or_else(|| damaged("ends too early"))?);
-        Ok(())
+        let mut rest = self.get(offset as usize..).unwrap_or_default();
+        io::Read::read_exact(&mut rest, into).map_err(Error::cannot("be read"))
     }
 }
 

@@ -158,17 +158,16 @@ fn close_others(mut kept: Vec<RawFd>) -> Result<(), Errno> {
 }
 
 fn close_range(first: u32, last: u32) -> Result<(), Errno> {
-    let close = |number, first: u32, last: u32| {
-        // JUSTIFICATION: closing what this process was started with, and what it opened for itself.
-        // SAFETY: the owners of these descriptors never use or close them again, as `enter` says: from
-        // here on there is only the guest, until the process ends.
-        unsafe { system::call(number, [first as usize, last as usize, 0, 0, 0]) }
-    };
-    match close(libc::SYS_close_range, first, last) {
+    let arguments = [first as usize, last as usize, 0, 0, 0];
+    // JUSTIFICATION: closing what this process was started with, and what it opened for itself.
+    // SAFETY: the owners of these descriptors never use or close them again, as `enter` says: from
+    // here on there is only the guest, until the process ends.
+    match unsafe { system::call(libc::SYS_close_range, arguments) } {
         // Before Linux 5.9: one by one, as far as descriptors commonly go.
         Err(Errno::NOSYS) => {
             for fd in first..=last.min(1 << 16) {
-                let _ = close(libc::SYS_close, fd, 0);
+                // SAFETY: as above.
+                unsafe { libc::close(fd as RawFd) };
             }
             Ok(())
         }
