@@ -54,6 +54,10 @@ const DNS_MANIFEST: &str = "\n[build-dependencies]\n\
     # Reads the zone files when the image is built.\n\
     fata-dns = { @FATA_DNS@ }\n";
 const APART: &str = "\n# Not a member of the workspace of a folder above.\n[workspace]\n";
+/// Below a checkout, its alias would look for the tool among the packages of the new one.
+const ALIAS: &str = "# The tool of the checkout in a folder above, whose alias does not reach here.\n\
+    [alias]\n\
+    fata = \"run --manifest-path @CHECKOUT@/Cargo.toml --package cargo-fata -- fata\"\n";
 const IGNORE: File = (".gitignore", "/target\n/dist\n");
 const HELLO: &[File] = &[
     IGNORE,
@@ -96,7 +100,10 @@ impl New {
         if self.template == Template::Dns {
             manifest += &DNS_MANIFEST.replace("@FATA_DNS@", &self.source("proto/dns")?);
         }
-        if self.is_below_a_package() {
+        let path = std::path::absolute(&self.path).unwrap_or_default();
+        let above = |file: &str| path.ancestors().skip(1).find(|at| at.join(file).is_file());
+        // Cargo would look for the package among the members of that above.
+        if above("Cargo.toml").is_some() {
             manifest.push_str(APART);
         }
         let files = match self.template {
@@ -104,6 +111,10 @@ impl New {
             Template::Dns => DNS,
         };
         write(&self.path.join("Cargo.toml"), &manifest)?;
+        if let Some(checkout) = above("tool/cargo-fata/Cargo.toml") {
+            let alias = ALIAS.replace("@CHECKOUT@", &checkout.display().to_string());
+            write(&self.path.join(".cargo/config.toml"), &alias)?;
+        }
         for (path, text) in files {
             let text = text.strip_prefix(LICENCE).unwrap_or(text);
             write(&self.path.join(path), text)?;
@@ -128,13 +139,6 @@ impl New {
             format!("`{name}` cannot be the name of a package"),
             "use small letters, digits, `-` and `_`, a letter first",
         ))
-    }
-
-    /// Whether cargo would look for the package among the members of another.
-    fn is_below_a_package(&self) -> bool {
-        let path = std::path::absolute(&self.path).unwrap_or_default();
-        let mut above = path.ancestors().skip(1);
-        above.any(|folder| folder.join("Cargo.toml").is_file())
     }
 
     /// Where the package takes a crate of Fata from, as the inside of a TOML table. `folder` is
