@@ -522,6 +522,16 @@ hint: name one with `--fata-path PATH`, or a repository with `--fata-git URL`
     );
 }
 
+/// The alias of the checkout would look for the tool among the packages of the new one.
+#[test]
+fn a_package_inside_a_checkout_finds_the_tool() {
+    let here = folder(&[("tool/cargo-fata/Cargo.toml", "")]);
+    fata(here.path()).args(["new", "hello"]).assert().success();
+    let alias = fs::read_to_string(here.path().join("hello/.cargo/config.toml")).unwrap();
+    let tool = format!("--manifest-path {}/Cargo.toml", here.path().display());
+    assert!(alias.contains(&tool), "{alias}");
+}
+
 #[test]
 fn settings_are_remembered_and_shown() {
     let here = folder(&[("Cargo.toml", &manifest("dns", FATA)), ("src/main.rs", "")]);
