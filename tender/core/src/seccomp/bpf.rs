@@ -18,11 +18,11 @@ pub const MAX_INSTRUCTIONS: usize = libc::BPF_MAXINSNS as usize;
 // Operations, `BPF_...` in Linux's `bpf_common.h`: A is the accumulator, X the index register, K the
 // operand, M scratch memory, P the `struct seccomp_data`.
 
-/// A = P[K]
+/// `A = P[K]`
 pub const LOAD: u16 = 0x20;
-/// X = M[K]
+/// `X = M[K]`
 pub const LOAD_INDEX_SCRATCH: u16 = 0x61;
-/// M[K] = A
+/// `M[K] = A`
 pub const STORE_SCRATCH: u16 = 0x02;
 /// Skip K instructions.
 pub const JUMP: u16 = 0x05;
