@@ -36,6 +36,11 @@ use gdbstub::{
 use crate::{Debuggee, Event, Stop};
 use target::Target;
 
+/// Names the file with the symbols of the image, where whoever starts the tender knows it.
+pub const SYMBOLS: &str = "FATA_SYMBOLS";
+/// Where `cargo fata build` keeps such files, in the workspace.
+const KEPT: &str = "target/fata/symbols";
+
 /// A port at which gdb can call, on this machine's loopback only: who is let in reads and writes
 /// everything of the guest.
 #[derive(Debug)]
@@ -79,6 +84,12 @@ impl Listener {
         Ok(Self { socket, port })
     }
 
+    #[cfg(test)]
+    pub(crate) fn port(&self) -> u16 {
+        let address = self.socket.local_addr();
+        address.map_or(self.port, |address| address.port())
+    }
+
     /// What to type to look into `image`, for standard error.
     pub fn invitation(&self, image: &Path) -> String {
         let file = symbols(image);
@@ -99,13 +110,18 @@ impl Listener {
     }
 }
 
-/// Does what the debugger asks, until one of the two is gone. The guest is stopped.
+/// Does what the debugger asks, until one of the two is gone. The guest is stopped. `watches`: the
+/// processor stops at its debug registers; if not, nothing can be watched.
 ///
 /// # Errors
 ///
 /// The guest is out of reach. A connection that breaks is a debugger that is gone.
-pub fn serve<D: Debuggee>(connection: &TcpStream, debuggee: &mut D) -> io::Result<Outcome> {
-    let mut target = Target::new(debuggee);
+pub fn serve<D: Debuggee>(
+    connection: &TcpStream,
+    debuggee: &mut D,
+    watches: bool,
+) -> io::Result<Outcome> {
+    let mut target = Target::new(debuggee, watches);
     let reason = converse(connection, &mut target);
     // To close it is the owner's.
     let _ = connection.shutdown(Shutdown::Both);
@@ -230,16 +246,20 @@ pub(crate) fn core_invitation(symbols: &Path, core: &Path) -> String {
     format!("the guest failed; look into it with: gdb {file} {core}")
 }
 
-/// The file for gdb beside `image`: with its symbols where there is one, as `IMAGE.debug`.
+/// The file to give gdb for `image`, with its symbols if they are found: as [`SYMBOLS`] says, beside
+/// the image, or where `cargo fata build` keeps them.
 pub(crate) fn symbols(image: &Path) -> PathBuf {
-    let mut symbols = image.as_os_str().to_owned();
-    symbols.push(".debug");
-    let symbols = PathBuf::from(symbols);
-    if symbols.exists() {
-        symbols
-    } else {
-        image.to_owned()
+    if let Some(file) = std::env::var_os(SYMBOLS) {
+        return file.into();
     }
+    let mut name = image.file_name().unwrap_or_default().to_owned();
+    name.push(".debug");
+    let whole = std::path::absolute(image).unwrap_or_default();
+    let kept = whole.ancestors().skip(1);
+    let kept = kept.map(|folder| folder.join(KEPT).join(&name));
+    let mut places = std::iter::once(image.with_file_name(&name)).chain(kept);
+    let found = places.find(|place| place.is_file());
+    found.unwrap_or_else(|| image.to_owned())
 }
 
 /// Signals of Linux that have another number in gdb's protocol, which has one for all systems.

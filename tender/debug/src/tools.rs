@@ -22,6 +22,7 @@ use crate::{
     core_file::Place,
     gdb::{self, Listener, Outcome},
     trace::Trace,
+    watch::{Kind, Point, SLOTS},
 };
 
 /// SIGTRAP.
@@ -37,6 +38,8 @@ pub struct Tools {
     image: PathBuf,
     listener: Option<Listener>,
     connection: Option<TcpStream>,
+    /// The processor stops at its debug registers.
+    watches: bool,
     /// Where the core file goes.
     pub core: Option<Place>,
     /// Where the guest's calls go.
@@ -61,6 +64,7 @@ impl Tools {
             image: run.image.clone(),
             listener: debug.gdb_port().map(Listener::open).transpose()?,
             connection: None,
+            watches: false,
             core: folder
                 .map(|folder| Place::new(folder, tender, &run.image))
                 .transpose()?,
@@ -105,6 +109,45 @@ impl Tools {
         rules
     }
 
+    /// Lets a guest that is stopped run to its first instruction, at `entry`, where nothing has
+    /// changed then; or returns its end, if that came before. On the way it is found out whether the
+    /// processor stops at its debug registers, which not every emulated one does.
+    ///
+    /// # Errors
+    ///
+    /// It came to something else before.
+    pub fn reach<D: Debuggee>(&mut self, guest: &mut D, entry: u64) -> io::Result<Option<Stop>> {
+        let lost = || io::Error::other("it did not come to its first instruction");
+        let mut instruction = [0];
+        if guest.read(entry, &mut instruction) != 1 {
+            return Err(lost());
+        }
+        guest.write(entry, &[D::BREAKPOINT])?;
+        guest.watch(&[Point::new(entry, 1, Kind::Execute), None, None, None])?;
+        guest.attach(true);
+        guest.resume(false, None)?;
+        let stop = stopped(guest)?;
+        guest.attach(false);
+        match stop {
+            Stop::Watch(_) => self.watches = true,
+            Stop::Breakpoint(at) if at == entry => {
+                eprintln!(
+                    "{}: this CPU does not stop at its debug registers: gdb must watch step by \
+                     step, by `set can-use-hw-watchpoints 0`",
+                    self.tender
+                );
+            }
+            end if end.is_end() => return Ok(Some(end)),
+            _ => return Err(lost()),
+        }
+        guest.write(entry, &instruction)?;
+        guest.watch(&[None; SLOTS])?;
+        let mut registers = guest.registers()?;
+        registers.rip = entry;
+        guest.set_registers(&registers)?;
+        Ok(None)
+    }
+
     /// Runs the guest to its end, and returns what that was.
     ///
     /// # Errors
@@ -113,7 +156,7 @@ impl Tools {
     pub fn run(&mut self, guest: &mut impl Debuggee) -> io::Result<Stop> {
         if let Some(connection) = &self.connection {
             guest.attach(true);
-            let outcome = gdb::serve(connection, guest)?;
+            let outcome = gdb::serve(connection, guest, self.watches)?;
             guest.attach(false);
             match outcome {
                 Outcome::Ended(end) => return Ok(end),
@@ -145,36 +188,6 @@ fn run_on(guest: &mut impl Debuggee) -> io::Result<Stop> {
     }
 }
 
-/// Lets a guest that is stopped run to its first instruction, at `entry`, where nothing has changed
-/// then; or returns its end, if that came before.
-///
-/// # Errors
-///
-/// It came to something else before.
-pub fn reach<D: Debuggee>(guest: &mut D, entry: u64) -> io::Result<Option<Stop>> {
-    let lost = || io::Error::other("it did not come to its first instruction");
-    let mut instruction = [0];
-    if guest.read(entry, &mut instruction) != 1 {
-        return Err(lost());
-    }
-    guest.write(entry, &[D::BREAKPOINT])?;
-    guest.attach(true);
-    guest.resume(false, None)?;
-    let stop = stopped(guest)?;
-    guest.attach(false);
-    if stop != Stop::Breakpoint(entry) {
-        return match stop.is_end() {
-            true => Ok(Some(stop)),
-            false => Err(lost()),
-        };
-    }
-    guest.write(entry, &instruction)?;
-    let mut registers = guest.registers()?;
-    registers.rip = entry;
-    guest.set_registers(&registers)?;
-    Ok(None)
-}
-
 fn stopped(guest: &mut impl Debuggee) -> io::Result<Stop> {
     match guest.wait(None)? {
         Event::Stopped(stop) => Ok(stop),
@@ -194,3 +207,6 @@ fn memory_rules() -> [Rule; 5] {
         Rule::new(libc::SYS_madvise, &[], WHY),
     ]
 }
+
+#[cfg(test)]
+mod tests;

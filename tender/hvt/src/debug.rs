@@ -12,7 +12,6 @@ use fata_tender_debug::{
     Registers, Stop, Tools,
     core_file::Region,
     machine::{self, Guest, Machine, PATIENCE, Turn},
-    tools,
     trace::{self, Trace, calls},
     watch::{Point, SLOTS},
 };
@@ -52,7 +51,7 @@ pub(crate) fn run(
     filter::install(&rules)?;
     // From here on this process ends without giving anything back, which the filter forbids.
     let early = match tools.wants_gdb() {
-        true => tools::reach(&mut guest, entry),
+        true => tools.reach(&mut guest, entry),
         false => Ok(None),
     };
     let end = early.and_then(|end| end.map_or_else(|| tools.run(&mut guest), Ok));

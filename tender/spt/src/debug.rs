@@ -19,7 +19,7 @@ use std::{
 };
 
 use fata_tender::{Error, FAILURE};
-use fata_tender_debug::{Stop, Tools, tools};
+use fata_tender_debug::{Stop, Tools};
 
 use process::Process;
 
@@ -56,7 +56,7 @@ fn supervise(mut guest: Process, mut tools: Tools) -> io::Result<Stop> {
     }
     if tools.wants_gdb() {
         let entry = guest.entry()?;
-        if let Some(end) = tools::reach(&mut guest, entry)? {
+        if let Some(end) = tools.reach(&mut guest, entry)? {
             return Ok(end);
         }
         tools.connect()?;

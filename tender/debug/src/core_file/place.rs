@@ -74,6 +74,15 @@ impl Place {
         Ok(())
     }
 
+    /// As [`keep`](Self::keep), for a test, which may not fork: there is no file in the folder.
+    #[cfg(test)]
+    pub(crate) fn pretend_to_keep(&mut self) {
+        let (path, file) = self.folder.create(self.tender, self.pid).unwrap();
+        fs::remove_file(&path).unwrap();
+        let (_, keeper) = io::pipe().unwrap();
+        self.kept = Some(Kept { path, file, keeper });
+    }
+
     fn make(&self) -> io::Result<Kept> {
         let (theirs, keeper) = io::pipe()?;
         let (path, file) = self.folder.create(self.tender, self.pid)?;

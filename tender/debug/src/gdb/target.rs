@@ -40,16 +40,18 @@ pub(super) struct Target<'a, D> {
     /// What was at the addresses of breakpoints.
     breakpoints: BTreeMap<u64, u8>,
     points: [Option<Point>; SLOTS],
+    watches: bool,
     runs: bool,
     end: Option<Stop>,
 }
 
 impl<'a, D: Debuggee> Target<'a, D> {
-    pub(super) fn new(debuggee: &'a mut D) -> Self {
+    pub(super) fn new(debuggee: &'a mut D, watches: bool) -> Self {
         Self {
             debuggee,
             breakpoints: BTreeMap::new(),
             points: [None; SLOTS],
+            watches,
             runs: false,
             end: None,
         }
@@ -121,6 +123,7 @@ impl<'a, D: Debuggee> Target<'a, D> {
 
     fn add_point(&mut self, point: Option<Point>) -> TargetResult<bool, Self> {
         let free = self.points.iter().position(Option::is_none);
+        let free = free.filter(|_| self.watches);
         let (Some(slot), Some(point)) = (free, point) else {
             return Ok(false);
         };
@@ -266,13 +269,20 @@ impl<D: Debuggee> SwBreakpoint for Target<'_, D> {
     }
 }
 
+/// Where no debug register stops the guest, the other kind does as well.
 impl<D: Debuggee> HwBreakpoint for Target<'_, D> {
-    fn add_hw_breakpoint(&mut self, address: u64, _kind: usize) -> TargetResult<bool, Self> {
-        self.add_point(Point::new(address, 1, Kind::Execute))
+    fn add_hw_breakpoint(&mut self, address: u64, kind: usize) -> TargetResult<bool, Self> {
+        match self.watches {
+            true => self.add_point(Point::new(address, 1, Kind::Execute)),
+            false => self.add_sw_breakpoint(address, kind),
+        }
     }
 
-    fn remove_hw_breakpoint(&mut self, address: u64, _kind: usize) -> TargetResult<bool, Self> {
-        self.remove_point(Point::new(address, 1, Kind::Execute))
+    fn remove_hw_breakpoint(&mut self, address: u64, kind: usize) -> TargetResult<bool, Self> {
+        match self.watches {
+            true => self.remove_point(Point::new(address, 1, Kind::Execute)),
+            false => self.remove_sw_breakpoint(address, kind),
+        }
     }
 }
 

@@ -121,7 +121,7 @@ fn told(bytes: &[u8]) -> (Outcome, String, Toy) {
         String::from_utf8_lossy(&answer).into_owned()
     });
     let mut toy = Toy::new();
-    let outcome = serve(&listener.accept().unwrap(), &mut toy).unwrap();
+    let outcome = serve(&listener.accept().unwrap(), &mut toy, true).unwrap();
     (outcome, reader.join().unwrap(), toy)
 }
 
@@ -175,6 +175,26 @@ fn memory_that_is_not_there_is_an_error_to_gdb_only() {
     let (outcome, answer, _) = said(&["m40,4", "M40,1:00", "Z0,40,1", "mffffffffffffffff,8", "D"]);
     assert_eq!(outcome, Outcome::Detached);
     assert_eq!(answer.matches("$E").count(), 4, "{answer}");
+}
+
+#[test]
+fn symbols_are_beside_the_image_or_where_the_tool_keeps_them() {
+    let name = format!("fata-symbols-{}", std::process::id());
+    let folder = std::env::temp_dir().join(name);
+    let (dist, kept) = (folder.join("dist"), folder.join(KEPT));
+    for folder in [&dist, &kept] {
+        std::fs::create_dir_all(folder).unwrap();
+    }
+    let image = dist.join("x.hvt");
+    let found = [None, Some(&kept), Some(&dist)].map(|place| {
+        if let Some(place) = place {
+            std::fs::write(place.join("x.hvt.debug"), "").unwrap();
+        }
+        symbols(&image)
+    });
+    std::fs::remove_dir_all(&folder).unwrap();
+    let beside = image.with_file_name("x.hvt.debug");
+    assert_eq!(found, [image, kept.join("x.hvt.debug"), beside]);
 }
 
 #[test]
