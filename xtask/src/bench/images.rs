@@ -31,13 +31,16 @@ pub(super) fn sealed_for(package: &str, target: &str) -> Result<PathBuf> {
     Ok(PathBuf::from(image))
 }
 
-/// Builds our tender for release and says where it is.
+/// Builds our tender of spt for release and says where it is.
 pub(super) fn tender() -> Result<PathBuf> {
-    process::run(
-        "cargo",
-        &["build", "--quiet", "--release", "-p", "fata-spt"],
-    )?;
-    Ok(target().join("release/fata-spt"))
+    tender_for("spt")
+}
+
+/// Builds our tender of `target` for release and says where it is.
+pub(super) fn tender_for(target: &str) -> Result<PathBuf> {
+    let package = format!("fata-{target}");
+    process::run("cargo", &["build", "--quiet", "--release", "-p", &package])?;
+    Ok(self::target().join("release").join(package))
 }
 
 /// Where cargo builds.

@@ -23,7 +23,7 @@ use rustix::{
 
 use super::{
     lab::{SOURCE, SOURCES, processor_time},
-    start,
+    memory, start,
     table::median,
 };
 
@@ -60,6 +60,7 @@ pub(super) fn run(words: &[&str]) -> Result<()> {
             requests.parse()?,
             process.parse()?,
         ),
+        ["memory", tender, image] => memory::inside(tender, image),
         ["start", until, command @ ..] => start::hvt::inside(until, command),
         _ => bail!("no such role: {words:?}"),
     }

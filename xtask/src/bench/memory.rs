@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Result, bail};
 
-use super::{images, query, table::Row};
+use super::{images, nested::Roles, query, table::Row};
 
 /// Sizes that are tried, in KB: multiples of this up to that.
 const STEP: usize = 64;
@@ -20,12 +20,31 @@ pub(super) fn measure() -> Result<Vec<Row>> {
     let tender = images::tender()?;
     let hello = images::sealed("test-hello")?;
     let dns = images::sealed("dns")?;
-    let hello = smallest(|size| runs(&tender, &hello, size))?;
+    let row = |what, size| Row::new(what, size, "<= 1024 KB");
+    let on_spt = smallest(|size| runs(&tender, &hello, size))?;
     let dns = smallest(|size| answers(&tender, &dns, size))?;
     Ok(vec![
-        Row::new("smallest --mem in which hello runs", hello, "<= 1024 KB"),
-        Row::new("smallest --mem in which dns answers", dns, "<= 1024 KB"),
+        row("smallest --mem in which hello runs, spt", on_spt),
+        row("smallest --mem in which hello runs, hvt", on_hvt()?),
+        row("smallest --mem in which dns answers, spt", dns),
     ])
+}
+
+fn on_hvt() -> Result<String> {
+    let mut roles = Roles::new()?;
+    roles.bring(&[
+        ("tender", images::tender_for("hvt")?),
+        ("hello", images::sealed_for("test-hello", "hvt")?),
+    ])?;
+    roles.play("memory /tender /hello");
+    Ok(roles.run("memory")?.concat())
+}
+
+/// Prints the smallest size in which `image`, a hello, runs.
+pub(super) fn inside(tender: &str, image: &str) -> Result<()> {
+    let size = smallest(|size| runs(tender.as_ref(), image.as_ref(), size))?;
+    println!("{size}");
+    Ok(())
 }
 
 /// The smallest size that does.

@@ -19,6 +19,7 @@ mod lab;
 mod latency;
 mod lines;
 mod memory;
+mod nested;
 mod query;
 mod size;
 mod start;

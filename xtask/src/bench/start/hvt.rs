@@ -7,71 +7,64 @@
 //! takes longer, by what it waits for in the kernel.
 
 use std::{
-    fmt::Write as _,
     io::{BufRead, BufReader},
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Command, Stdio},
     time::Instant,
 };
 
 use anyhow::{Context, Result, bail};
-use fata_nested::{Bed, Payload};
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
-use crate::{
-    bench::{
-        images,
-        lab::processor_time,
-        table::{Row, median},
-    },
-    process,
+use crate::bench::{
+    images,
+    lab::processor_time,
+    nested::Roles,
+    table::{Row, median},
 };
 
 const RUNS: usize = 11;
-const GREETING: &str = "Hello_Solo5";
 const PROMISED: &str = "ratio <= 1.0";
-/// What the measuring program prints before its figures.
-const MARK: &str = "start ";
 
-/// When a start is over.
-#[derive(Clone, Copy, PartialEq)]
-enum Until {
-    /// The image then sleeps, so that the tender has done no more than that.
-    Line,
-    Exit,
-}
+/// When a start is over: at the first line that the image prints, behind which it sleeps, or at its
+/// exit. The word is that of the role.
+const LINE: &str = "line";
+const EXIT: &str = "exit";
 
-/// A tender and an image, by their names in the nested machine.
+/// A tender and an image with its argument, by their names in the nested machine.
 struct Start {
     tender: &'static str,
     image: &'static str,
-    until: Until,
+    argument: &'static str,
 }
 
-const fn start(tender: &'static str, image: &'static str, until: Until) -> Start {
+const fn start(tender: &'static str, image: &'static str, argument: &'static str) -> Start {
     Start {
         tender,
         image,
-        until,
+        argument,
     }
 }
 
-/// What is compared: ours, and the peer.
-const PAIRS: [(&str, Start, Start); 3] = [
+/// What is compared, from start to when: ours, and the peer.
+const PAIRS: [(&str, &str, Start, Start); 3] = [
     (
         "start to the first line of hello, hvt",
-        start("fata-hvt", "lines.hvt", Until::Line),
-        start("solo5-hvt", "lines.hvt", Until::Line),
+        LINE,
+        start("fata-hvt", "hello.hvt", ""),
+        start("solo5-hvt", "hello.hvt", ""),
     ),
     (
         "start to exit of a unikernel that prints a line, hvt, the same image",
-        start("fata-hvt", "hello.hvt", Until::Exit),
-        start("solo5-hvt", "hello.hvt", Until::Exit),
+        EXIT,
+        start("fata-hvt", "line.hvt", "--hello=Hello_Solo5"),
+        start("solo5-hvt", "line.hvt", "--hello=Hello_Solo5"),
     ),
     (
         "start to exit of a unikernel that prints a line, hvt, each tender's own",
-        start("fata-hvt", "hello.hvt", Until::Exit),
-        start("solo5-hvt", "test_hello.hvt", Until::Exit),
+        EXIT,
+        start("fata-hvt", "line.hvt", "--hello=Hello_Solo5"),
+        start("solo5-hvt", "test_hello.hvt", "Hello_Solo5"),
     ),
 ];
 
@@ -84,43 +77,29 @@ struct Figures {
 
 pub(in crate::bench) fn measure() -> Result<Vec<Row>> {
     let files = files()?;
-    let has = |start: &Start| {
-        let has = |name| files.iter().any(|(file, _)| *file == name);
-        has(start.tender) && has(start.image)
+    let mut roles = Roles::new()?.counting();
+    roles.bring(&files)?;
+    let there = |start: &Start| {
+        let there = |name| files.iter().any(|(file, _)| *file == name);
+        there(start.tender) && there(start.image)
     };
-    let work = images::target().join("nested");
-    let mut bed = Bed::find(&work)?;
-    bed.counts = true;
-    let mut payload = Payload::new()?;
-    payload.put(&std::env::current_exe()?, Path::new("/bench"))?;
-    for (name, file) in &files {
-        payload.put(file, &Path::new("/").join(name))?;
-    }
-    let starts = PAIRS.iter().flat_map(|(_, ours, peer)| [ours, peer]);
-    let starts: Vec<&Start> = starts.filter(|start| has(start)).collect();
-    payload.job(&job(&starts));
-    let mut said = Vec::new();
-    bed.run(&mut payload, &work.join("start"), |line| {
-        match line.strip_prefix(MARK) {
-            Some(figures) => said.push(figures.to_owned()),
-            None => eprintln!("  nested: {line}"),
+    for (_, until, ours, peer) in &PAIRS {
+        for start in [ours, peer].into_iter().filter(|start| there(start)) {
+            roles.play(&role(until, start));
         }
-    })?;
-    let figures = |wanted: &Start| {
-        let at = starts.iter().position(|start| std::ptr::eq(*start, wanted));
-        at.map(|at| said.get(at).and_then(|said| read(said)))
-    };
+    }
+    let said = roles.run("start")?;
+    let mut said = said.iter().map(|said| read(said));
+    let mut next = || said.next().flatten().context("figures are missing");
     let mut rows = Vec::new();
-    for (what, ours, peer) in &PAIRS {
-        let unmeasured = "the nested machine measured nothing";
-        let ours = figures(ours).flatten().context(unmeasured)?;
-        match figures(peer) {
-            Some(peer) => rows.extend(against(what, ours, peer.context(unmeasured)?)),
-            None => rows.push(Row::new(
-                what,
-                format!("{:.0} thousand instructions", ours.computed),
-                "no build of Solo5 named by FATA_SOLO5_HVT and FATA_SOLO5_TESTS",
-            )),
+    for (what, _, _, peer) in &PAIRS {
+        let ours = next()?;
+        if there(peer) {
+            rows.extend(against(what, ours, next()?));
+        } else {
+            let measured = format!("{:.0} thousand instructions", ours.computed);
+            let why = "no build of Solo5 named by FATA_SOLO5_HVT and FATA_SOLO5_TESTS";
+            rows.push(Row::new(what, measured, why));
         }
     }
     Ok(rows)
@@ -139,53 +118,38 @@ fn against(what: &str, ours: Figures, peer: Figures) -> [Row; 2] {
 
 /// What is brought, where it is there: tenders and images.
 fn files() -> Result<Vec<(&'static str, PathBuf)>> {
-    let build = ["build", "--quiet", "--release", "-p", "fata-hvt"];
-    process::run("cargo", &build)?;
     let mut files = vec![
-        ("fata-hvt", images::target().join("release/fata-hvt")),
-        ("lines.hvt", images::sealed_for("hello", "hvt")?),
-        ("hello.hvt", images::sealed_for("test-hello", "hvt")?),
+        ("fata-hvt", images::tender_for("hvt")?),
+        ("hello.hvt", images::sealed_for("hello", "hvt")?),
+        ("line.hvt", images::sealed_for("test-hello", "hvt")?),
     ];
     files.extend(images::solo5_tender("hvt").map(|tender| ("solo5-hvt", tender)));
     files.extend(images::solo5_hello("hvt").map(|hello| ("test_hello.hvt", hello)));
     Ok(files)
 }
 
-fn job(starts: &[&Start]) -> String {
-    let mut job = String::new();
-    for start in starts {
-        let (until, argument) = match (start.until, start.image) {
-            (Until::Line, _) => ("line", String::new()),
-            (Until::Exit, "hello.hvt") => ("exit", format!("--hello={GREETING}")),
-            (Until::Exit, _) => ("exit", GREETING.to_owned()),
-        };
-        let _ = writeln!(
-            job,
-            "/bench bench --inside start {until} /{} --mem=16 -- /{} {argument} || exit",
-            start.tender, start.image,
-        );
-    }
-    job
+fn role(until: &str, start: &Start) -> String {
+    let Start {
+        tender,
+        image,
+        argument,
+    } = start;
+    format!("start {until} /{tender} --mem=16 -- /{image} {argument}")
 }
 
 /// Prints the medians of what starts of `command` take: nanoseconds of the processor, and passed.
 pub(in crate::bench) fn inside(until: &str, command: &[&str]) -> Result<()> {
-    let until = match until {
-        "line" => Until::Line,
-        "exit" => Until::Exit,
-        other => bail!("no such end: `{other}`"),
-    };
     let (mut computed, mut passed) = (Vec::new(), Vec::new());
     for _ in 0..RUNS {
         let (a, b) = once(until, command)?;
         computed.push(a);
         passed.push(b);
     }
-    println!("{MARK}{} {}", median(&mut computed), median(&mut passed));
+    println!("{} {}", median(&mut computed), median(&mut passed));
     Ok(())
 }
 
-fn once(until: Until, command: &[&str]) -> Result<(u64, u64)> {
+fn once(until: &str, command: &[&str]) -> Result<(u64, u64)> {
     let (program, arguments) = command.split_first().context("no command")?;
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null());
@@ -194,15 +158,14 @@ fn once(until: Until, command: &[&str]) -> Result<(u64, u64)> {
     let output = child.stdout.take().context("no output")?;
     let mut output = BufReader::new(output);
     output.read_line(&mut String::new())?;
-    let id = Pid::from_child(&child);
-    if until == Until::Exit {
+    if until == EXIT {
         // What it has had is told of one that has ended only while nobody has asked how.
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
-        waitid(WaitId::Pid(id), options)?;
+        waitid(WaitId::Pid(Pid::from_child(&child)), options)?;
     }
     let passed = start.elapsed().as_nanos().try_into()?;
     let computed = processor_time(child.id())?;
-    if until == Until::Line {
+    if until == LINE {
         child.kill()?;
         child.wait()?;
     } else if !child.wait()?.success() {
@@ -223,20 +186,6 @@ fn read(said: &str) -> Option<Figures> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_start_is_in_the_job_once() {
-        let starts: Vec<&Start> = PAIRS
-            .iter()
-            .flat_map(|(_, ours, peer)| [ours, peer])
-            .collect();
-        let job = job(&starts);
-        assert_eq!(job.lines().count(), starts.len());
-        for (line, start) in job.lines().zip(starts) {
-            assert!(line.contains(&format!("/{} ", start.tender)), "{line}");
-            assert!(line.contains(&format!("-- /{} ", start.image)), "{line}");
-        }
-    }
 
     #[test]
     fn figures_are_read() {
