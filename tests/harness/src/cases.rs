@@ -143,6 +143,7 @@ const fn stock(name: &'static str, image: &'static str, check: fn(&Lab) -> Check
 /// All rows.
 pub const ALL: &[Case] = &[
     row("hello", "hello", program::hello),
+    row("hello-small", "hello", program::hello_small),
     row("quiet", "quiet", program::quiet),
     row("args", "args", program::args),
     row("args-help", "args", program::args_help),

@@ -4,7 +4,7 @@
 use std::{fmt::Write, time::Duration};
 
 use super::Lab;
-use crate::{outcome::Check, pace};
+use crate::{outcome::Check, pace, platform::Platform};
 
 pub(super) fn succeeds(lab: &Lab) -> Check {
     lab.launch().run()?.success()
@@ -20,6 +20,14 @@ pub(super) fn hello(lab: &Lab) -> Check {
         .run()?;
     outcome.success()?;
     outcome.says(&format!("[{greeting}]\n"))
+}
+
+/// A megabyte is enough, with all that there is of the tender in it.
+pub(super) fn hello_small(lab: &Lab) -> Check {
+    lab.not_on(Platform::Unix, "a process has the memory that it asks for")?;
+    lab.not_on_stock("the stock tender leaves the first megabyte out")?;
+    let launch = lab.platform.launch(&lab.image).option("--mem=1");
+    launch.argument("--hello=small").run()?.success()
 }
 
 /// Nothing but the program prints, asked for or not; the flag of Solo5 is taken.
