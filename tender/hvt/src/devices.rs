@@ -140,16 +140,12 @@ impl Net {
 }
 
 impl Block {
-    /// Whether `len` bytes from `offset` on are on the device, where `offset` must be even if there
-    /// are none.
+    /// Whether `len` bytes from `offset` on are blocks of the device. If they are none, `offset` must
+    /// be that of a block.
     pub fn contains(&self, offset: u64, len: u64) -> bool {
         let end = offset.checked_add(len);
-        offset < self.capacity && end.is_some_and(|end| end <= self.capacity)
-    }
-
-    /// Whether both are multiples of the block size.
-    pub fn is_whole(&self, offset: u64, len: u64) -> bool {
-        (offset | len).is_multiple_of(self.block_size.into())
+        let whole = (offset | len).is_multiple_of(self.block_size.into());
+        whole && offset < self.capacity && end.is_some_and(|end| end <= self.capacity)
     }
 
     /// Reads all of `into` from `offset` on; [`OK`], or [`UNSPECIFIED`] if the host failed.

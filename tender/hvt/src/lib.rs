@@ -25,7 +25,13 @@ pub mod memory;
 pub mod probe;
 pub mod ring;
 
-use std::{ffi::OsString, fmt::Display, num::NonZeroU64, process::ExitCode};
+use std::{
+    ffi::OsString,
+    fmt::{self, Display},
+    io::{Cursor, Write},
+    num::NonZeroU64,
+    process::ExitCode,
+};
 
 use fata_abi::{
     hvt::{ABI_VERSION, BOOT_INFO},
@@ -212,7 +218,7 @@ fn answer(
         Exit::Interrupted => Turn::Again,
         Exit::Debug(status) => Turn::Debug(status),
         Exit::Failed(failure) if probe::contains(hypervisor.instruction()) => {
-            eprintln!("fata-hvt: {}", NoCpu(failure));
+            say(format_args!("{}", NoCpu(failure)));
             let (status, cookie) = (FAILURE, 0);
             Turn::Ended { status, cookie }
         }
@@ -223,6 +229,15 @@ fn answer(
 /// Says that a guest had to be stopped, where and why.
 fn stopped(hypervisor: &impl Hypervisor, why: &dyn Display) -> Turn {
     let at = hypervisor.instruction();
-    eprintln!("fata-hvt: the guest was stopped at {at:#x}: {why}");
+    say(format_args!("the guest was stopped at {at:#x}: {why}"));
     Turn::Stopped
+}
+
+/// Says something on standard error. For a lock, such as `eprintln` takes, a thread would wait by a
+/// call that its filter does not allow, where a guest has two threads stop it at once.
+pub fn say(what: fmt::Arguments<'_>) {
+    let mut line = Cursor::new([0; 1024]);
+    let _ = writeln!(line, "fata-hvt: {what}");
+    let len = line.position() as usize;
+    let _ = rustix::io::write(rustix::stdio::stderr(), &line.get_ref()[..len]);
 }

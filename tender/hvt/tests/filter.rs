@@ -199,6 +199,20 @@ fn serve_a_ring() {
     });
 }
 
+/// The thread of a ring says why it ends the guest while another says something, slowly.
+fn speak_meanwhile() {
+    let world = World::new();
+    world.enter();
+    let _slow = std::io::stderr().lock();
+    std::thread::scope(|threads| {
+        threads.spawn(|| {
+            filter::close(world.thread("net"), &world.devices()).unwrap();
+            fata_hvt::say(format_args!("a lie"));
+            call(libc::SYS_exit_group, [ALIVE, 0, 0, 0, 0]);
+        });
+    });
+}
+
 /// Lends a buffer at [`START`] for a frame of device 1.
 fn lend(ring: &Ring) {
     let entry = &ring.entries[0];
@@ -243,6 +257,7 @@ fn call_host(host: &mut Host<'_>, hypercall: Hypercall) {
 fn child() {
     match std::env::var(CASE).as_deref() {
         Ok("ring") => serve_a_ring(),
+        Ok("speak") => speak_meanwhile(),
         Ok(case) => make(case),
         Err(_) => println!("only with {CASE} in the environment"),
     }
@@ -291,6 +306,11 @@ fn calls_that_a_thread_needs() {
     ] {
         assert!(survives(case), "{case}");
     }
+}
+
+#[test]
+fn two_threads_may_say_something_at_once() {
+    assert!(survives("speak"));
 }
 
 #[test]

@@ -214,6 +214,11 @@ fn blocks_beyond_the_device_are_refused() {
             (u64::MAX - 511, 512),
             (512, u64::MAX - 511),
             (0, u64::MAX),
+            // On the device, but no blocks: its last bytes are behind what the filter allows.
+            (CAPACITY - 1, 1),
+            (CAPACITY - 511, 511),
+            (1, 512),
+            (0, 511),
         ] {
             // The device is asked before the pointer, as in Solo5.
             assert_eq!(world.block(call, offset, u64::MAX, len), INVALID);

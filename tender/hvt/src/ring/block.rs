@@ -48,7 +48,7 @@ impl Block<'_> {
             return Ok(device.flush());
         }
         let long = entry.len == 0 || entry.len > MAX_TRANSFER;
-        if long || !device.is_whole(offset, len) || !device.contains(offset, len) {
+        if long || !device.contains(offset, len) {
             return Ok(INVALID);
         }
         Ok(match entry.operation {

@@ -23,6 +23,7 @@ use crate::{
     filter::{self, Thread},
     hypervisor::Hypervisor,
     memory::Memory,
+    say,
 };
 
 /// A ring and all that its thread needs, which is to be started when the process has given up its
@@ -112,7 +113,7 @@ impl Server {
                 Work::Block(block) => block.round(host),
             }
         });
-        eprintln!("fata-hvt: the guest was stopped: {lie}");
+        say(format_args!("the guest was stopped: {lie}"));
         system::exit(STOPPED)
     }
 }
