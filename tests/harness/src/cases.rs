@@ -17,6 +17,7 @@ mod debug;
 mod dhcp;
 mod failing;
 mod faults;
+mod hostile;
 mod http;
 mod malformed;
 mod network;
@@ -190,6 +191,16 @@ pub const ALL: &[Case] = &[
     row("core-panic", "panic", debug::core_file_of_panic),
     row("core-none", "quiet", debug::core_file_of_none),
     row("trace", "quiet", debug::trace),
+    row("hostile-refused", "hostile", hostile::refused),
+    row("hostile-structures", "hostile", hostile::structures),
+    row("hostile-data", "hostile", hostile::data),
+    row("hostile-indices", "hostile", hostile::indices),
+    row("hostile-entries", "hostile", hostile::entries),
+    row("hostile-ports", "hostile", hostile::ports),
+    row("hostile-memory", "hostile", hostile::memory),
+    row("hostile-exceptions", "hostile", hostile::exceptions),
+    row("hostile-endless", "hostile", hostile::endless),
+    row("hostile-system-calls", "hostile", hostile::system_calls),
     row("max-devices", "max-devices", block::max_devices),
     row("device-missing", "max-devices", block::device_missing),
     row("block", "block", block::sectors_of_512),
@@ -218,6 +229,7 @@ pub const ALL: &[Case] = &[
     row("malformed", "hello", malformed::manifests),
     row("malformed-headers", "hello", malformed::headers),
     row("malformed-files", "hello", malformed::files),
+    row("malformed-lies", "hostile", malformed::lies),
     stock("solo5-hello", "hello", solo5::hello),
     stock("solo5-quiet", "quiet", solo5::quiet),
     stock("solo5-output", "output", solo5::exits),

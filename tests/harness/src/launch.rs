@@ -3,7 +3,7 @@
 
 use std::{
     ffi::{OsStr, OsString},
-    io::{self, PipeReader, Read},
+    io::{self, PipeReader, PipeWriter, Read},
     os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
@@ -30,6 +30,7 @@ pub struct Launch {
     options: Vec<OsString>,
     arguments: Vec<OsString>,
     variable: Option<(&'static str, &'static str)>,
+    output: Option<PipeWriter>,
     limit: Duration,
 }
 
@@ -42,6 +43,7 @@ impl Launch {
             options: Vec::new(),
             arguments: Vec::new(),
             variable: None,
+            output: None,
             limit: LIMIT,
         }
     }
@@ -61,6 +63,12 @@ impl Launch {
     /// Sets a variable of its environment.
     pub fn variable(mut self, name: &'static str, value: &'static str) -> Self {
         self.variable = Some((name, value));
+        self
+    }
+
+    /// Has its output go to `writer`, whose reader may be slow, rather than be caught.
+    pub fn output(mut self, writer: PipeWriter) -> Self {
+        self.output = Some(writer);
         self
     }
 
@@ -108,7 +116,7 @@ impl Launch {
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]);
         command.envs(self.variable);
-        Running::start(command, self.limit)
+        Running::begin(command, self.output, self.limit)
     }
 }
 
@@ -128,14 +136,21 @@ impl Running {
     /// # Errors
     ///
     /// If it cannot be started.
-    pub fn start(mut command: Command, limit: Duration) -> Result<Self, Ending> {
+    pub fn start(command: Command, limit: Duration) -> Result<Self, Ending> {
+        Self::begin(command, None, limit)
+    }
+
+    /// Starts `command` with its output going elsewhere, or caught as its errors are.
+    fn begin(
+        mut command: Command,
+        output: Option<PipeWriter>,
+        limit: Duration,
+    ) -> Result<Self, Ending> {
         let line = format!("{command:?}");
         let start = || -> io::Result<(Child, PipeReader)> {
             let (reader, writer) = io::pipe()?;
-            command
-                .stdin(Stdio::null())
-                .stdout(writer.try_clone()?)
-                .stderr(writer);
+            let output = output.map_or_else(|| writer.try_clone(), Ok)?;
+            command.stdin(Stdio::null()).stdout(output).stderr(writer);
             let child = command.spawn()?;
             // The command holds the pipe open as long as it lives.
             drop(command);

@@ -23,7 +23,7 @@ use crate::{
 /// How much slower it is in there, for what rows wait for and for what they count.
 const SLOWNESS: u32 = 5;
 /// How long the machine may be on: so many seconds for each cell, of which most take one.
-const CELL: Duration = Duration::from_secs(12);
+const CELL: Duration = Duration::from_secs(15);
 const BOOT: Duration = Duration::from_secs(60);
 /// Programs that rows use, beside those of busybox. A row without its own is skipped.
 const PROGRAMS: [&str; 11] = [

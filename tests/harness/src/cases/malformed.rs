@@ -17,6 +17,8 @@ use crate::{
 const PROGRAM_HEADER: usize = 56;
 const LOAD: u32 = 1;
 const NOTE: u32 = 4;
+/// From the beginning of a manifest to its entries.
+const ENTRIES: usize = 8;
 
 /// A number of 32 bits to overwrite: the structure that it is in, and where.
 type Place = (fn(&[u8]) -> usize, usize);
@@ -67,6 +69,38 @@ pub(super) fn headers(lab: &Lab) -> Check {
         ("high", (first_load, 20), 0x7fff, "has a segment"),
     ];
     numbers(lab, &spoiled)
+}
+
+/// Manifests and notes that lie about what follows them, in an image with two devices.
+pub(super) fn lies(lab: &Lab) -> Check {
+    let first: fn(&[u8]) -> usize = |image| manifest_at(image) + ENTRIES + manifest::ENTRY_SIZE;
+    let spoiled: [(&str, Place, u32, &str); 10] = [
+        ("kind", (first, 68), 3, "entry 1"),
+        ("reserved", (first, 68), 1 << 30, "entry 1"),
+        ("unnamed", (first, 0), 0, "entry 1"),
+        ("signs", (first, 0), u32::from_le_bytes(*b"../."), "entry 1"),
+        ("attached", (first, 96), 1, "claims to be attached already"),
+        ("owner", (manifest_note, 0), u32::MAX, "no manifest note"),
+        ("note", (manifest_note, 4), u32::MAX, "of the wrong size"),
+        (
+            "long",
+            (manifest_header, 32),
+            0x7fff_ffff,
+            "of the wrong size",
+        ),
+        ("far", (manifest_header, 12), u32::MAX, "of the wrong size"),
+        ("offer", (offer_at, 4), 0x10_0000, "where it may not write"),
+    ];
+    numbers(lab, &spoiled)?;
+    let good = read(lab)?;
+    let names = [first(&good), first(&good) + manifest::ENTRY_SIZE];
+    let name = good[names[0]..][..68].to_vec();
+    for (file, name) in [("twice", name), ("endless", vec![b'a'; 68])] {
+        let mut image = good.clone();
+        image[names[1]..][..68].copy_from_slice(&name);
+        refused(lab, file, &image, "entry 2")?;
+    }
+    Ok(())
 }
 
 /// Files that are no image, or not a whole one.
@@ -137,13 +171,20 @@ fn manifest_header(image: &[u8]) -> usize {
     find_note(image, note::TYPE_MANIFEST).0
 }
 
+fn manifest_note(image: &[u8]) -> usize {
+    find_note(image, note::TYPE_MANIFEST).1
+}
+
 fn manifest_at(image: &[u8]) -> usize {
-    let (_, at) = find_note(image, note::TYPE_MANIFEST);
-    at + note::HEADER_SIZE + manifest::NOTE_PADDING
+    manifest_note(image) + note::HEADER_SIZE + manifest::NOTE_PADDING
 }
 
 fn abi_header(image: &[u8]) -> usize {
     find_note(image, note::TYPE_ABI).0
+}
+
+fn offer_at(image: &[u8]) -> usize {
+    find_note(image, note::TYPE_OFFER).1 + note::HEADER_SIZE
 }
 
 fn abi_at(image: &[u8]) -> usize {
