@@ -189,11 +189,11 @@ impl Frames {
     /// for buffers that the host is about to be done with.
     pub(crate) fn reserve(&self, nic: Nic, pool: &Pool, len: usize) -> Result<Frame, Error> {
         let large = len > nic.info().longest_on_wire();
-        let can = large && !pool.has_large() || self.room(large, pool);
+        let can = large && !pool.has_large() || self.room(large, pool, 0);
         let can = can
             || self.ring.wait_for(|| {
                 self.collect(pool);
-                self.room(large, pool)
+                self.room(large, pool, 0)
             });
         if can {
             nic.reserve(pool, len)
@@ -228,9 +228,9 @@ impl Frames {
         Ok(())
     }
 
-    /// Whether a buffer may be taken to send.
-    fn room(&self, large: bool, pool: &Pool) -> bool {
-        pool.free(large) > self.lacking[usize::from(large)].get()
+    /// Whether a buffer may be taken to send, or to be lent beyond a share while `spare` of them stay.
+    fn room(&self, large: bool, pool: &Pool, spare: u8) -> bool {
+        pool.free(large) > self.lacking[usize::from(large)].get() + usize::from(spare)
     }
 
     /// Lends buffers, once half of what the device may have is used up: a host that sleeps is kicked
@@ -248,7 +248,7 @@ impl Frames {
         }
         while device.held() < most {
             let owed = device.held() < device.share;
-            if !owed && pool.free(large) <= device.share.into() {
+            if !owed && !self.room(large, pool, device.share) {
                 break;
             }
             let Some(mut frame) = pool.take_to_receive(large) else {
@@ -269,7 +269,7 @@ impl Frames {
             device.empty += 1;
             if owed {
                 let lacking = &self.lacking[usize::from(large)];
-                lacking.set(lacking.get().saturating_sub(1));
+                lacking.set(lacking.get() - 1);
             }
         }
         self.devices[handle.index()].set(device);
