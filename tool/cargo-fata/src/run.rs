@@ -17,6 +17,7 @@ use std::{
 use anyhow::Context;
 use clap::Args;
 use fata_abi::{manifest::DeviceKind, note};
+use fata_tender_debug::gdb::SYMBOLS;
 use rustix::process::Signal;
 
 use crate::{
@@ -101,15 +102,16 @@ impl Run {
         let debug = self.debug.prepare()?;
         let mut unikernel = self.unikernel;
         unikernel.build.variables = debug.looks_at_variables();
-        let start = unikernel.start(&debug.options(), output)?;
-        let linked = start.linked.clone();
-        debug.show_port(&linked, output);
-        let code = match debug.port_of_gdb_here() {
-            Some(port) => gdb::run(start, port, output)?,
-            None => start.run(std::io::stdout(), output)?,
-        };
-        debug.show_core(&linked, output);
-        Ok(code)
+        let mut start = unikernel.start(&debug.options(), output)?;
+        if debug.looks_at_variables()
+            && let Some(file) = start.linked.find()
+        {
+            start.command.env(SYMBOLS, display(&file));
+        }
+        match debug.port_of_gdb_here() {
+            Some(port) => gdb::run(start, port, output),
+            None => start.run(std::io::stdout(), output),
+        }
     }
 }
 

@@ -89,8 +89,9 @@ fn a_core_dump_has_the_backtrace() {
     let output = package.fata(&["run", "--dumpcore", "."]);
     assert_eq!(output.status.code(), Some(255), "{}", said(&output));
     let said = said(&output);
-    let open = said.split_once("open it with `gdb ");
-    let open = open.and_then(|(_, open)| Some(open.split_once('`')?.0));
+    assert_eq!(said.matches("core.fata-spt.").count(), 1, "{said}");
+    let open = said.split_once("look into it with: gdb ");
+    let open = open.and_then(|(_, open)| open.lines().next());
     let open = open.unwrap_or_else(|| panic!("{said}"));
     let backtrace = Command::new("gdb")
         .args(["-q", "-batch", "-ex", "backtrace"])

@@ -1,24 +1,19 @@
 // SPDX-License-Identifier: ISC
 //! Flags of `run` for a unikernel that one wants to look into: a debugger, and a core dump.
 //!
-//! Both are the tender's to make; here is what a person would have to type besides: the symbols, the
-//! port, and the name of the file.
+//! Both are the tender's to make, and to say what to type then; it is told where the symbols are. Here
+//! is looked for what would make it fail, before anything is built.
 
 use std::{
-    collections::BTreeSet,
     ffi::OsString,
-    fs,
     net::{Ipv4Addr, TcpListener},
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 use clap::{Args, ValueEnum};
 
-use super::{Linked, gdb};
-use crate::{
-    failure::failure,
-    output::{Output, display},
-};
+use super::gdb;
+use crate::failure::failure;
 
 /// The port on which a tender waits unless it is told another.
 const PORT: u16 = 1234;
@@ -61,15 +56,7 @@ enum Gdb {
 #[derive(Debug)]
 pub struct Debug {
     gdb: Option<(Gdb, u16)>,
-    core: Option<Cores>,
-}
-
-/// A folder for core dumps.
-#[derive(Debug)]
-struct Cores {
-    folder: PathBuf,
-    /// Those that were in it before.
-    old: BTreeSet<PathBuf>,
+    core_folder: Option<PathBuf>,
 }
 
 impl DebugFlags {
@@ -82,11 +69,14 @@ impl DebugFlags {
             Some(who) => Some((who, self.port(who)?)),
             None => None,
         };
-        let core = match &self.dumpcore {
-            Some(folder) => Some(Cores::new(folder)?),
-            None => None,
-        };
-        Ok(Debug { gdb, core })
+        if let Some(folder) = self.dumpcore.as_ref().filter(|folder| !folder.is_dir()) {
+            return Err(failure(
+                format!("no folder `{}` for a core dump", folder.display()),
+                "make it first, or name another",
+            ));
+        }
+        let core_folder = self.dumpcore.clone();
+        Ok(Debug { gdb, core_folder })
     }
 
     fn port(&self, who: Gdb) -> anyhow::Result<u16> {
@@ -113,9 +103,9 @@ impl Debug {
             options.push("--gdb".into());
             options.push(format!("--gdb-port={port}").into());
         }
-        if let Some(cores) = &self.core {
+        if let Some(folder) = &self.core_folder {
             let mut option = OsString::from("--dumpcore=");
-            option.push(&cores.folder);
+            option.push(folder);
             options.push(option);
         }
         options
@@ -123,7 +113,7 @@ impl Debug {
 
     /// Whether there will be a debugger, for which more is to be recorded.
     pub fn looks_at_variables(&self) -> bool {
-        self.gdb.is_some() || self.core.is_some()
+        self.gdb.is_some() || self.core_folder.is_some()
     }
 
     /// The port for a gdb that the tool is to start.
@@ -131,55 +121,4 @@ impl Debug {
         let (who, port) = self.gdb?;
         (who == Gdb::Here).then_some(port)
     }
-
-    /// Says how to connect a gdb that somebody else starts.
-    pub fn show_port(&self, linked: &Linked, output: Output) {
-        if let Some((Gdb::Wait, port)) = self.gdb {
-            let file = linked.find().map_or(String::new(), |file| display(&file));
-            output.status(
-                "Waiting",
-                format_args!("for `gdb {file} -ex 'target remote localhost:{port}'`"),
-            );
-        }
-    }
-
-    /// Says how to open the core dump that a unikernel left, if it did.
-    pub fn show_core(&self, linked: &Linked, output: Output) {
-        let Some(cores) = &self.core else { return };
-        for core in dumps(&cores.folder).difference(&cores.old) {
-            let file = linked.find().map_or(String::new(), |file| display(&file));
-            let core = display(core);
-            output.status(
-                "Core dump",
-                format_args!("open it with `gdb {file} {core}`"),
-            );
-        }
-    }
-}
-
-impl Cores {
-    fn new(folder: &Path) -> anyhow::Result<Self> {
-        if !folder.is_dir() {
-            return Err(failure(
-                format!("no folder `{}` for a core dump", folder.display()),
-                "make it first, or name another",
-            ));
-        }
-        Ok(Self {
-            folder: folder.to_owned(),
-            old: dumps(folder),
-        })
-    }
-}
-
-/// The core dumps of tenders in `folder`.
-fn dumps(folder: &Path) -> BTreeSet<PathBuf> {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    let dumps = entries.filter(|entry| {
-        let name = entry.file_name();
-        // An empty one is a place that a tender keeps for the case that its guest fails.
-        let is_empty = entry.metadata().is_ok_and(|metadata| metadata.len() == 0);
-        name.as_encoded_bytes().starts_with(b"core.fata-") && !is_empty
-    });
-    dumps.map(|entry| entry.path()).collect()
 }
