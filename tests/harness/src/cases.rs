@@ -210,6 +210,7 @@ pub const ALL: &[Case] = &[
     row("net", "net", network::one),
     row("net-two", "net-two", network::two),
     row("net-mtu", "net-mtu", network::mtu),
+    row("net-descriptor", "net", network::descriptor),
     row("net-offload", "net-offload", network::offload),
     row("net-offload-small", "net-offload", network::offload_small),
     row("net-user", "net-user", network::user),

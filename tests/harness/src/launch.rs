@@ -4,7 +4,7 @@
 use std::{
     ffi::{OsStr, OsString},
     io::{self, PipeReader, PipeWriter, Read},
-    os::unix::process::ExitStatusExt,
+    os::{fd::OwnedFd, unix::process::ExitStatusExt},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     thread::{self, JoinHandle},
@@ -31,6 +31,7 @@ pub struct Launch {
     arguments: Vec<OsString>,
     variable: Option<(&'static str, &'static str)>,
     output: Option<PipeWriter>,
+    descriptor: Option<OwnedFd>,
     limit: Duration,
 }
 
@@ -44,6 +45,7 @@ impl Launch {
             arguments: Vec::new(),
             variable: None,
             output: None,
+            descriptor: None,
             limit: LIMIT,
         }
     }
@@ -84,6 +86,12 @@ impl Launch {
         self.option(format!("--net:{name}={interface}"))
     }
 
+    /// Hands it `descriptor`, as number 3.
+    pub fn descriptor(mut self, descriptor: OwnedFd) -> Self {
+        self.descriptor = Some(descriptor);
+        self
+    }
+
     /// Ends it after `limit`, as failed.
     pub fn limit(mut self, limit: Duration) -> Self {
         self.limit = limit;
@@ -113,9 +121,16 @@ impl Launch {
         if let Some(namespace) = namespace {
             words.splice(0..0, namespace.prefix());
         }
+        let mut input = Stdio::null();
+        if let Some(descriptor) = self.descriptor {
+            let shell = ["bash", "-c", "exec \"$0\" \"$@\" 3<&0 0</dev/null"];
+            words.splice(0..0, shell.map(OsString::from));
+            input = descriptor.into();
+        }
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]);
         command.envs(self.variable);
+        command.stdin(input);
         Running::begin(command, self.output, self.limit)
     }
 }
@@ -136,11 +151,13 @@ impl Running {
     /// # Errors
     ///
     /// If it cannot be started.
-    pub fn start(command: Command, limit: Duration) -> Result<Self, Ending> {
+    pub fn start(mut command: Command, limit: Duration) -> Result<Self, Ending> {
+        command.stdin(Stdio::null());
         Self::begin(command, None, limit)
     }
 
-    /// Starts `command` with its output going elsewhere, or caught as its errors are.
+    /// Starts `command`, whose input is set, with its output going elsewhere, or caught as its errors
+    /// are.
     fn begin(
         mut command: Command,
         output: Option<PipeWriter>,
@@ -150,7 +167,7 @@ impl Running {
         let start = || -> io::Result<(Child, PipeReader)> {
             let (reader, writer) = io::pipe()?;
             let output = output.map_or_else(|| writer.try_clone(), Ok)?;
-            command.stdin(Stdio::null()).stdout(output).stderr(writer);
+            command.stdout(output).stderr(writer);
             let child = command.spawn()?;
             // The command holds the pipe open as long as it lives.
             drop(command);

@@ -5,6 +5,7 @@ use std::{
     fs,
     io::{self, Read, Write},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket},
+    os::unix::net::UnixDatagram,
     thread,
     time::{Duration, Instant},
 };
@@ -60,6 +61,50 @@ pub(super) fn mtu(lab: &Lab) -> Check {
     let image = launch.argument("--count=100").start(Some(&namespace))?;
     // 9000 bytes with the headers of IPv4 and ICMP, never in fragments.
     answered(&namespace.run("ping -q -M do -s 8972 -i 0.002 -c 100 -w 15 10.0.0.2")?)?;
+    image.wait()?.success()
+}
+
+/// A descriptor that was opened before: here a socket, at whose other end the questions are asked.
+pub(super) fn descriptor(lab: &Lab) -> Check {
+    const IMAGE: [u8; 6] = [2, 0, 0, 0, 0, 2];
+    const PEER: [u8; 6] = [2, 0, 0, 0, 0, 1];
+    lab.not_on_stock("the stock tender wants a length of frames that a descriptor does not tell")?;
+    let failed = |error: io::Error| Ending::Failed(format!("cannot make a socket: {error}"));
+    let (ours, theirs) = UnixDatagram::pair().map_err(failed)?;
+    ours.set_read_timeout(Some(pace::limit(LIMIT)))
+        .map_err(failed)?;
+    let launch = lab.launch().descriptor(theirs.into()).net("service", "@3");
+    let launch = launch.option("--net-mac:service=02:00:00:00:00:02");
+    let image = launch.argument("--count=100").start(None)?;
+    // An echo request over IPv4 and its answer, but for checksums that nobody looks at.
+    let frame = |stations: [[u8; 6]; 2], hosts: [u8; 2], kind: [u8; 4]| {
+        let ip = [8, 0, 0x45, 0, 0, 36, 0, 0, 0, 0, 64, 1, 0, 0];
+        let hosts = hosts.map(|host| [10, 0, 0, host]).concat();
+        [
+            &stations.concat()[..],
+            &ip,
+            &hosts,
+            &kind,
+            b"question and answer",
+        ]
+        .concat()
+    };
+    let question = frame([IMAGE, PEER], [1, 2], [8, 0, 0, 0]);
+    let answer = frame([PEER, IMAGE], [2, 1], [0, 0, 8, 0]);
+    let talk = || -> io::Result<()> {
+        let mut heard = [0; 1514];
+        for _ in 0..100 {
+            ours.send(&question)?;
+            let len = ours.recv(&mut heard)?;
+            if heard[..len] != answer {
+                return Err(io::Error::other("another answer came"));
+            }
+        }
+        Ok(())
+    };
+    if let Err(error) = talk() {
+        return image.stop()?.fails(&format!("a question: {error}"));
+    }
     image.wait()?.success()
 }
 
