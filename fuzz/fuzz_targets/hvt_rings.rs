@@ -194,7 +194,7 @@ fuzz_target!(|data: &[u8]| {
             assert!(len > 0 && len < 65536 + 64);
         }
         // And what nobody took of what was sent to the guest.
-        let device = machine.devices.net(NIC as u64).unwrap();
+        let device = &machine.devices.nets[&(NIC as u64)];
         let into = machine.memory.writable(START, 2000).unwrap();
         while device.receive(into).is_ok() {}
     });

@@ -13,7 +13,7 @@ use fata_abi::{
     offer::{OFFER_FLUSH, OFFER_RINGS, OFFER_SEED, OFFER_TRANSFER, OFFER_VNET},
     solo5::LOAD_MIN,
 };
-use fata_tender::{Error, attach::Attached, boot, elf::Image};
+use fata_tender::{Error, Guest, boot, elf::Image};
 
 use crate::memory::Memory;
 
@@ -58,29 +58,19 @@ impl Layout {
     /// The addresses that are memory, ascending.
     pub fn ranges(&self) -> [Range<u64>; 2] {
         let low = if self.offer { LOW_MEMORY } else { LOAD_MIN };
-        [0..low, LOAD_MIN..self.hidden_end()]
-    }
-
-    /// End of all memory, with what the guest is not told of.
-    pub fn hidden_end(&self) -> u64 {
-        self.end + self.rings.map_or(0, |_| RINGS_SIZE)
+        let hidden = self.rings.map_or(0, |_| RINGS_SIZE);
+        [0..low, LOAD_MIN..self.end + hidden]
     }
 }
 
 /// Writes boot information, manifest and command line, and the offer if the image wants one.
-/// `tsc_frequency` is in Hz.
+/// `tsc_hz`: frequency of the time-stamp counter.
 ///
 /// # Errors
 ///
 /// The host has no random bytes.
-pub fn write(
-    memory: &Memory,
-    layout: &Layout,
-    image: &Image,
-    attached: &[Attached],
-    command_line: &[u8],
-    tsc_frequency: u64,
-) -> Result<(), Error> {
+pub fn write(memory: &Memory, layout: &Layout, guest: &Guest, tsc_hz: u64) -> Result<(), Error> {
+    let image = &guest.image;
     let manifest = image.manifest.as_bytes();
     let manifest_at = BOOT_INFO + size_of::<BootInfo>() as u64;
     let command_line_at = manifest_at + manifest.len() as u64;
@@ -88,19 +78,17 @@ pub fn write(
     let info = [
         layout.end,
         image.end,
-        tsc_frequency,
+        tsc_hz,
         command_line_at,
         manifest_at,
         features.into(),
         layout.rings.unwrap_or(0),
     ];
-    let info = info
-        .into_iter()
-        .flat_map(u64::to_le_bytes)
-        .collect::<Vec<_>>();
-    put(memory, BOOT_INFO, &info);
-    put(memory, manifest_at, manifest);
-    put(memory, command_line_at, command_line);
+    // The layout, and the parser of images, have shown all this to be memory.
+    let put = |at, bytes: &[u8]| memory.put(at, bytes).expect("memory of the guest");
+    put(BOOT_INFO, info.map(u64::to_le_bytes).as_flattened());
+    put(manifest_at, manifest);
+    put(command_line_at, &guest.command_line);
     let Some(place) = image.offer else {
         return Ok(());
     };
@@ -111,15 +99,7 @@ pub fn write(
     if layout.rings.is_some() {
         features |= OFFER_RINGS | OFFER_FLUSH;
     }
-    put(
-        memory,
-        place.address,
-        &boot::offer(&place, features, attached)?,
-    );
+    let offer = boot::offer(&place, features, &guest.attached)?;
+    put(place.address, &offer);
     Ok(())
-}
-
-/// Writes to memory that the layout, or the parser of images, has shown to be the guest's.
-fn put(memory: &Memory, address: u64, bytes: &[u8]) {
-    memory.put(address, bytes).expect("memory of the guest");
 }

@@ -8,7 +8,7 @@
 //! Read first: AMD64 Architecture Programmer's Manual, volume 2, chapter 5; or Intel SDM, volume 3,
 //! chapter 5.
 
-use std::ops::Range;
+use std::{iter, ops::Range};
 
 use fata_abi::{
     hvt::{BOOT_INFO, LOW_MEMORY},
@@ -20,17 +20,6 @@ use fata_tender::{
 };
 
 use crate::memory::{HUGE_PAGE, Memory};
-
-/// What differs from guest to guest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Start {
-    /// Address of the first instruction.
-    pub entry: u64,
-    /// Stack pointer.
-    pub stack: u64,
-    /// The argument, in rdi: address of the boot information.
-    pub argument: u64,
-}
 
 /// Protected mode, with exceptions of the x87 as such, pages, and read-only pages also for a kernel.
 pub const CR0: u64 = 1 << 31 | 1 << 16 | 1 << 5 | 1 << 0;
@@ -70,8 +59,11 @@ const EXECUTABLE: u64 = PRESENT | USED;
 ///
 /// There is so much memory, or an image so scattered, that the tables have no room.
 pub fn prepare(memory: &Memory, image: &Image, end: u64, gigabyte: bool) -> Result<(), Error> {
+    // What is not used of it is not touched, and so costs nothing.
+    let mut low = vec![0; (LOW_MEMORY / 8) as usize];
     let mut tables = Tables {
-        pages: vec![[0; 512]],
+        low: low.as_chunks_mut().0,
+        used: 1,
         gigabyte,
     };
     tables.map(BOOT_INFO..PROBE, READ_ONLY)?;
@@ -83,11 +75,10 @@ pub fn prepare(memory: &Memory, image: &Image, end: u64, gigabyte: bool) -> Resu
         at = segment.end;
     }
     tables.map(at..end, DATA)?;
-    let bytes = |words: &[u64]| words.iter().flat_map(|word| word.to_le_bytes()).collect();
-    let put = |address, bytes: Vec<u8>| memory.put(address, &bytes).expect("low memory");
-    put(GDT, bytes(&DESCRIPTORS));
-    for (index, page) in tables.pages.iter().enumerate() {
-        put(address(index).expect("counted"), bytes(page));
+    tables.low[page_number(GDT)][..DESCRIPTORS.len()].copy_from_slice(&DESCRIPTORS);
+    for at in iter::once(GDT).chain(addresses().take(tables.used)) {
+        let words = tables.low[page_number(at)].map(u64::to_le_bytes);
+        memory.put(at, words.as_flattened()).expect("low memory");
     }
     Ok(())
 }
@@ -100,19 +91,16 @@ fn rights(segment: &Segment) -> u64 {
     }
 }
 
-/// Where the table with this index lies, if there is room for so many.
-fn address(index: usize) -> Option<u64> {
-    let pages = TABLES.into_iter().flatten().step_by(PAGE_SIZE as usize);
-    pages.clone().nth(index)
-}
-
-/// Page tables in the making; the first is the root.
-struct Tables {
-    pages: Vec<[u64; 512]>,
+/// Page tables in the making.
+struct Tables<'a> {
+    /// Low memory as it will be, in pages.
+    low: &'a mut [[u64; 512]],
+    /// How many tables there are.
+    used: usize,
     gigabyte: bool,
 }
 
-impl Tables {
+impl Tables<'_> {
     /// Maps whole pages at their own addresses, by entries as high up as they fit.
     fn map(&mut self, range: Range<u64>, rights: u64) -> Result<(), Error> {
         let mut at = range.start;
@@ -124,7 +112,7 @@ impl Tables {
                 () => (1, PAGE_SIZE, 0),
             };
             let table = self.table(at, level)?;
-            for entry in &mut self.pages[table][index(at, level)..] {
+            for entry in &mut self.low[table][index(at, level)..] {
                 *entry = at | rights | large;
                 at += size;
                 // At the end, and where larger pages may begin to fit.
@@ -136,26 +124,29 @@ impl Tables {
         Ok(())
     }
 
-    /// Which table holds the entry of `level` for an address.
+    /// Page of the table that holds the entry of `level` for an address.
     fn table(&mut self, of: u64, level: u32) -> Result<usize, Error> {
-        let mut table = 0;
+        let mut table = page_number(CR3);
         for above in (level + 1..=4).rev() {
-            let entry = self.pages[table][index(of, above)];
-            let next = match entry & PRESENT {
-                0 => self.pages.len(),
-                _ => (0..)
-                    .find(|&index| address(index) == Some(entry & !0xfff))
-                    .expect("a table"),
-            };
-            if next == self.pages.len() {
-                let page = address(next).ok_or_else(too_many)?;
-                self.pages.push([0; 512]);
-                self.pages[table][index(of, above)] = page | PRESENT | WRITE | USED;
+            let entry = &mut self.low[table][index(of, above)];
+            if *entry == 0 {
+                let next = addresses().nth(self.used).ok_or_else(too_many)?;
+                *entry = next | PRESENT | WRITE | USED;
+                self.used += 1;
             }
-            table = next;
+            table = page_number(*entry);
         }
         Ok(table)
     }
+}
+
+/// Addresses of the tables, in the order in which they come into use; the first is the root.
+fn addresses() -> impl Iterator<Item = u64> {
+    TABLES.into_iter().flatten().step_by(PAGE_SIZE as usize)
+}
+
+fn page_number(address: u64) -> usize {
+    (address / PAGE_SIZE) as usize
 }
 
 /// Index of the entry of `level` for an address.

@@ -102,9 +102,9 @@ impl<H: Hypervisor> Machine for Cpu<'_, '_, H> {
     }
 
     fn regions(&self) -> Vec<Region> {
-        let regions = self.host.memory.regions().map(|region| Region {
-            start: region.guest,
-            end: region.guest + region.len,
+        let regions = self.host.memory.ranges().iter().map(|range| Region {
+            start: range.start,
+            end: range.end,
             // What the guest's page tables allow, they do not say by ranges.
             rights: 7,
         });

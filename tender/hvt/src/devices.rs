@@ -4,7 +4,8 @@
 //! A handle is an index in the manifest. Nothing here waits for anything but a disk.
 
 use std::{
-    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    collections::BTreeMap,
+    os::fd::OwnedFd,
     sync::atomic::{AtomicBool, Ordering},
 };
 
@@ -17,24 +18,28 @@ use rustix::io::Errno;
 
 use crate::memory::{Buffer, BufferMut};
 
-/// The devices of a guest, each with its handle.
+/// The devices of a guest by their handles.
 #[derive(Debug, Default)]
 pub struct Devices {
-    nets: Vec<(usize, Net)>,
-    blocks: Vec<(usize, Block)>,
+    /// The network devices.
+    pub nets: BTreeMap<u64, Net>,
+    /// The block devices.
+    pub blocks: BTreeMap<u64, Block>,
 }
 
 /// A network device.
 #[derive(Debug)]
 pub struct Net {
-    descriptor: OwnedFd,
+    /// What frames are read from and written to. It does not block.
+    pub descriptor: OwnedFd,
     gone: AtomicBool,
 }
 
 /// A block device.
 #[derive(Debug)]
 pub struct Block {
-    descriptor: OwnedFd,
+    /// The file or device.
+    pub descriptor: OwnedFd,
     /// Bytes on the device.
     capacity: u64,
     /// Bytes of a block.
@@ -45,14 +50,9 @@ impl Devices {
     /// Takes what was attached.
     pub fn new(attached: Vec<Attached>) -> Self {
         let mut devices = Self::default();
-        for Attached {
-            index,
-            descriptor,
-            properties,
-            ..
-        } in attached
-        {
-            match properties {
+        for device in attached {
+            let (handle, descriptor) = (device.index as u64, device.descriptor);
+            match device.properties {
                 Properties::Block {
                     capacity,
                     block_size,
@@ -62,41 +62,16 @@ impl Devices {
                         capacity,
                         block_size,
                     };
-                    devices.blocks.push((index, block));
+                    devices.blocks.insert(handle, block);
                 }
                 Properties::Net { .. } => {
                     let gone = AtomicBool::new(false);
-                    devices.nets.push((index, Net { descriptor, gone }));
+                    devices.nets.insert(handle, Net { descriptor, gone });
                 }
             }
         }
         devices
     }
-
-    /// The network device with this handle.
-    pub fn net(&self, handle: u64) -> Option<&Net> {
-        find(&self.nets, handle)
-    }
-
-    /// The block device with this handle.
-    pub fn block(&self, handle: u64) -> Option<&Block> {
-        find(&self.blocks, handle)
-    }
-
-    /// The network devices, each with its handle.
-    pub fn nets(&self) -> impl Iterator<Item = (usize, &Net)> {
-        self.nets.iter().map(|(handle, net)| (*handle, net))
-    }
-
-    /// The block devices, each with its handle.
-    pub fn blocks(&self) -> impl Iterator<Item = (usize, &Block)> {
-        self.blocks.iter().map(|(handle, block)| (*handle, block))
-    }
-}
-
-fn find<T>(devices: &[(usize, T)], handle: u64) -> Option<&T> {
-    let mut found = devices.iter().filter(|(index, _)| *index as u64 == handle);
-    found.next().map(|(_, device)| device)
 }
 
 impl Net {
@@ -150,47 +125,20 @@ impl Block {
 
     /// Reads all of `into` from `offset` on; [`OK`], or [`UNSPECIFIED`] if the host failed.
     pub fn read(&self, offset: u64, into: BufferMut<'_>) -> i32 {
-        let disk = &self.descriptor;
-        whole(into.len(), |done| {
-            into.skip(done).read_at(disk, offset + done as u64)
-        })
+        status(into.read_at(&self.descriptor, offset))
     }
 
     /// Writes all of `from` at `offset`; [`OK`], or [`UNSPECIFIED`] if the host failed.
     pub fn write(&self, offset: u64, from: Buffer<'_>) -> i32 {
-        let disk = &self.descriptor;
-        whole(from.len(), |done| {
-            from.skip(done).write_at(disk, offset + done as u64)
-        })
+        status(from.write_at(&self.descriptor, offset))
     }
 
     /// Makes what was written durable; [`OK`], or [`UNSPECIFIED`] if the host failed.
     pub fn flush(&self) -> i32 {
-        rustix::fs::fdatasync(&self.descriptor).map_or(UNSPECIFIED, |()| OK)
+        status(rustix::fs::fdatasync(&self.descriptor))
     }
 }
 
-/// Makes a transfer of `len` bytes from parts, each of which begins behind what is done.
-fn whole(len: usize, part: impl Fn(usize) -> Result<usize, Errno>) -> i32 {
-    let mut done = 0;
-    while done < len {
-        match part(done) {
-            // The file has become shorter.
-            Ok(0) | Err(_) => return UNSPECIFIED,
-            Ok(count) => done += count,
-        }
-    }
-    OK
-}
-
-impl AsFd for Net {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.descriptor.as_fd()
-    }
-}
-
-impl AsFd for Block {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.descriptor.as_fd()
-    }
+fn status(done: Result<(), Errno>) -> i32 {
+    done.map_or(UNSPECIFIED, |()| OK)
 }

@@ -7,19 +7,15 @@
 //! them: [`Host::call`] is a function of memory and devices, for tests and fuzzers too.
 
 use std::{
-    fmt,
-    os::fd::{AsFd, AsRawFd},
+    fmt, io,
+    os::fd::AsRawFd,
     ptr,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use fata_abi::hvt::{
     BlockTransfer, COOKIE_SIZE, HYPERCALL_PORT, Halt, Hypercall, INVALID, NetTransfer, OK, Poll,
     Puts, WallTime,
-};
-use rustix::{
-    io::Errno,
-    time::{ClockId, clock_gettime},
 };
 
 use crate::{
@@ -76,25 +72,22 @@ impl Host<'_> {
         let number = port.checked_sub(HYPERCALL_PORT);
         let call = number.and_then(Hypercall::new).ok_or(Fault::Port(port))?;
         let at = u64::from(value);
-        let done = match call {
+        let fault = |bad| Fault::Pointer(call, bad);
+        match call {
             Hypercall::WallTime => self.wall_time(at),
             Hypercall::Puts => self.puts(at),
             Hypercall::Poll => self.poll(at),
             Hypercall::BlockWrite | Hypercall::BlockRead => self.block(at, call),
-            Hypercall::NetWrite => self.net_write(at),
-            Hypercall::NetRead => self.net_read(at),
-            Hypercall::Halt => {
-                return self.halt(at).map_err(|bad| Fault::Pointer(call, bad));
-            }
-        };
-        done.map_err(|bad| Fault::Pointer(call, bad))?;
+            Hypercall::NetWrite | Hypercall::NetRead => self.net(at, call),
+            Hypercall::Halt => return self.halt(at).map_err(fault),
+        }
+        .map_err(fault)?;
         Ok(Outcome::Continue)
     }
 
     fn wall_time(&self, at: u64) -> Result<(), BadPointer> {
-        let now = clock_gettime(ClockId::Realtime);
-        let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
-        let nanoseconds = seconds * 1_000_000_000 + now.tv_nsec as u64;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let nanoseconds = now.map_or(0, |now| now.as_nanos() as u64);
         self.memory.write(at, WallTime { nanoseconds })
     }
 
@@ -131,28 +124,19 @@ impl Host<'_> {
         // Handles are below 64.
         let mut polled = [none; 64];
         let mut count = 0;
-        for (handle, net) in self.devices.nets().filter(|(_, net)| !net.is_gone()) {
-            polled[handle].fd = net.as_fd().as_raw_fd();
-            count = handle + 1;
+        for (&handle, net) in self.devices.nets.iter().filter(|(_, net)| !net.is_gone()) {
+            count = handle as usize + 1;
+            polled[count - 1].fd = net.descriptor.as_raw_fd();
         }
         wait(&mut polled[..count], timeout);
-        let ready = polled
-            .iter()
-            .enumerate()
-            .filter(|(_, one)| one.revents != 0);
-        ready.fold(0, |set, (handle, _)| set | 1 << handle)
+        let ready = (0..count).filter(|&handle| polled[handle].revents != 0);
+        ready.fold(0, |set, handle| set | 1 << handle)
     }
 
     fn block(&self, at: u64, call: Hypercall) -> Result<(), BadPointer> {
         let mut transfer: BlockTransfer = self.memory.read(at)?;
-        let BlockTransfer {
-            handle,
-            offset,
-            data,
-            len,
-            ..
-        } = transfer;
-        let device = self.devices.block(handle);
+        let (offset, data, len) = (transfer.offset, transfer.data, transfer.len);
+        let device = self.devices.blocks.get(&transfer.handle);
         transfer.result = match device.filter(|device| device.contains(offset, len)) {
             None => INVALID,
             Some(device) if call == Hypercall::BlockRead => {
@@ -163,33 +147,18 @@ impl Host<'_> {
         self.memory.write(at, transfer)
     }
 
-    fn net_write(&self, at: u64) -> Result<(), BadPointer> {
+    fn net(&self, at: u64, call: Hypercall) -> Result<(), BadPointer> {
         let mut transfer: NetTransfer = self.memory.read(at)?;
-        transfer.result = match self.devices.net(transfer.handle) {
-            None => INVALID,
-            Some(device) => {
-                let frame = self.memory.readable(transfer.data, transfer.len)?;
-                device.send(frame).err().unwrap_or(OK)
+        let (data, len) = (transfer.data, transfer.len);
+        let done = match self.devices.nets.get(&transfer.handle) {
+            None => Err(INVALID),
+            Some(device) if call == Hypercall::NetRead => {
+                let received = device.receive(self.memory.writable(data, len)?);
+                received.map(|len| transfer.len = len as u64)
             }
+            Some(device) => device.send(self.memory.readable(data, len)?),
         };
-        self.memory.write(at, transfer)
-    }
-
-    fn net_read(&self, at: u64) -> Result<(), BadPointer> {
-        let mut transfer: NetTransfer = self.memory.read(at)?;
-        transfer.result = match self.devices.net(transfer.handle) {
-            None => INVALID,
-            Some(device) => {
-                let into = self.memory.writable(transfer.data, transfer.len)?;
-                match device.receive(into) {
-                    Ok(len) => {
-                        transfer.len = len as u64;
-                        OK
-                    }
-                    Err(result) => result,
-                }
-            }
-        };
+        transfer.result = done.err().unwrap_or(OK);
         self.memory.write(at, transfer)
     }
 
@@ -209,20 +178,19 @@ impl Host<'_> {
 /// has something in `revents`.
 fn wait(polled: &mut [libc::pollfd], timeout: Duration) {
     let start = Instant::now();
+    let count = polled.len() as libc::nfds_t;
     loop {
         let left = timeout.saturating_sub(start.elapsed());
         let left = libc::timespec {
             // Half of a `u64` of nanoseconds is a small number of seconds.
             tv_sec: left.as_secs() as i64,
-            tv_nsec: i64::from(left.subsec_nanos()),
+            tv_nsec: left.subsec_nanos().into(),
         };
-        let count = polled.len() as libc::nfds_t;
         // SAFETY: 1. The slice has as many entries as stated, which the kernel reads and writes. 2.
         // `left` lives until the call returns. 3. A null mask means none.
         let found =
             unsafe { libc::ppoll(polled.as_mut_ptr(), count, &raw const left, ptr::null()) };
-        let error = std::io::Error::last_os_error();
-        if found >= 0 || Errno::from_io_error(&error) != Some(Errno::INTR) {
+        if found >= 0 || io::Error::last_os_error().kind() != io::ErrorKind::Interrupted {
             return;
         }
     }

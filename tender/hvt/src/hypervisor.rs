@@ -15,7 +15,7 @@ use fata_tender_debug::{
     watch::{Point, SLOTS},
 };
 
-use crate::{cpu::Start, memory::Memory};
+use crate::memory::Memory;
 
 /// A virtual machine with one virtual CPU, which is the calling thread's while it runs.
 pub trait Hypervisor {
@@ -36,12 +36,13 @@ pub trait Hypervisor {
     /// Whether the guest's page tables may have entries that map 1 GiB.
     fn has_gigabyte_pages(&self) -> bool;
 
-    /// Sets the state in which the CPU starts.
+    /// Sets the state in which the CPU starts, that of [`cpu`](crate::cpu), with the address of the
+    /// first instruction and the stack pointer.
     ///
     /// # Errors
     ///
     /// The host refuses.
-    fn start(&mut self, start: &Start) -> Result<(), Error>;
+    fn start(&mut self, entry: u64, stack: u64) -> Result<(), Error>;
 
     /// Has a 32-bit `out` of `value` to `port` write to `event` instead of ending
     /// [`run`](Self::run).
@@ -114,22 +115,14 @@ pub enum Exit {
 /// Why a guest cannot go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// It used a port otherwise than hypercalls do.
-    Port {
-        /// The port.
-        port: u16,
-        /// It was an `in`.
-        input: bool,
-        /// Bytes it transferred.
-        len: usize,
-    },
-    /// It reached for an address that is not memory, or wrote to memory that the host protects.
-    Address {
-        /// The address, behind its page tables.
-        address: u64,
-        /// It wrote.
-        write: bool,
-    },
+    /// It read from a port, so many bytes.
+    In(u16, usize),
+    /// It wrote to a port otherwise than hypercalls do, so many bytes.
+    Out(u16, usize),
+    /// It read from an address, behind its page tables, that is not memory.
+    Read(u64),
+    /// It wrote to an address that is not memory, or that the host protects.
+    Write(u64),
     /// The same, of a hypervisor that does not tell the address.
     Fault,
     /// An exception that it has no handler for.
@@ -146,19 +139,13 @@ pub enum Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let no_call = "which is no hypercall";
+        let refused = "where that is not allowed";
         match *self {
-            Self::Port { port, input, len } => {
-                let verb = if input { "read from" } else { "wrote to" };
-                let what = "which is no hypercall";
-                write!(f, "it {verb} port {port:#x}, {len} bytes, {what}")
-            }
-            Self::Address { address, write } => {
-                let verb = if write { "wrote to" } else { "read from" };
-                write!(
-                    f,
-                    "it {verb} address {address:#x}, where that is not allowed"
-                )
-            }
+            Self::In(port, len) => write!(f, "it read from port {port:#x}, {len} bytes, {no_call}"),
+            Self::Out(port, len) => write!(f, "it wrote to port {port:#x}, {len} bytes, {no_call}"),
+            Self::Read(address) => write!(f, "it read from address {address:#x}, {refused}"),
+            Self::Write(address) => write!(f, "it wrote to address {address:#x}, {refused}"),
             Self::Fault => f.write_str("it used memory in a way that is not allowed"),
             Self::TripleFault => f.write_str("an exception that it does not handle"),
             Self::Halted => f.write_str("it halted its CPU, which nothing would wake"),

@@ -4,7 +4,10 @@
 mod cpuid;
 mod state;
 
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, RawFd};
+use std::{
+    mem::ManuallyDrop,
+    os::fd::{AsRawFd, BorrowedFd, FromRawFd, RawFd},
+};
 
 use fata_tender::Error;
 use fata_tender_debug::{
@@ -17,7 +20,6 @@ use rustix::io::Errno;
 use vmm_sys_util::eventfd::EventFd;
 
 use crate::{
-    cpu::Start,
     hypervisor::{Exit, Failure, Hypervisor},
     memory::Memory,
 };
@@ -80,50 +82,44 @@ impl Hypervisor for Kvm {
     fn map(&mut self, memory: &'static Memory) -> Result<(), Error> {
         // A second slot would take milliseconds, in which the kernel waits for all readers of the
         // first: so there is one for all, holes too. The host has nothing in those.
-        let whole = memory.whole();
         let slot = kvm_userspace_memory_region {
             slot: 0,
             flags: 0,
-            guest_phys_addr: whole.guest,
-            memory_size: whole.len,
-            userspace_addr: whole.host,
+            guest_phys_addr: 0,
+            memory_size: memory.end(),
+            userspace_addr: memory.host(0).addr() as u64,
         };
         // SAFETY: the range is memory that `Memory` mapped for the guest, or reserved for nobody, and
-        // never unmaps.
+        // that stays so, as this one is never dropped.
         unsafe { self.vm.set_user_memory_region(slot) }.map_err(cannot("give the guest its memory"))
     }
 
     fn tsc_frequency(&self) -> Result<u64, Error> {
-        let khz = self.vcpu.get_tsc_khz().ok().filter(|&khz| khz > 0);
-        khz.map(|khz| u64::from(khz) * 1000).ok_or_else(|| {
-            Error::new(
-                "the time-stamp counter of this machine is not constant, or of unknown speed",
-            )
-            .hint(without())
-        })
+        let khz = self.vcpu.get_tsc_khz().unwrap_or(0);
+        if khz == 0 {
+            let what = "time-stamp counter of this machine is not constant, or of unknown speed";
+            return Err(Error::new(format!("the {what}")).hint(without()));
+        }
+        Ok(u64::from(khz) * 1000)
     }
 
     fn has_gigabyte_pages(&self) -> bool {
         self.gigabyte
     }
 
-    fn start(&mut self, start: &Start) -> Result<(), Error> {
+    fn start(&mut self, entry: u64, stack: u64) -> Result<(), Error> {
         let cannot = cannot("set the state of the CPU");
         let fresh = self.vcpu.get_sregs().map_err(&cannot)?;
-        let (system, general) = state::initial(start, fresh);
+        let (system, general) = state::initial(entry, stack, fresh);
         self.vcpu.set_sregs(&system).map_err(&cannot)?;
         self.vcpu.set_regs(&general).map_err(&cannot)
     }
 
     fn kick(&mut self, port: u16, value: u32, event: BorrowedFd<'_>) -> Result<(), Error> {
-        let event = event.try_clone_to_owned();
-        let event =
-            event.map_err(|error| Error::new(format!("cannot copy an eventfd: {error}")))?;
-        // SAFETY: the descriptor is an eventfd's, open, and nobody else's.
-        let event = unsafe { EventFd::from_raw_fd(event.into_raw_fd()) };
-        let port = IoEventAddress::Pio(port.into());
+        // SAFETY: the descriptor is an open eventfd, and remains its owner's: nothing closes it here.
+        let event = ManuallyDrop::new(unsafe { EventFd::from_raw_fd(event.as_raw_fd()) });
         self.vm
-            .register_ioevent(&event, &port, value)
+            .register_ioevent(&event, &IoEventAddress::Pio(port.into()), value)
             .map_err(cannot("connect a port to an eventfd"))
     }
 
@@ -150,16 +146,10 @@ impl Hypervisor for Kvm {
             Err(error) if [libc::EINTR, libc::EAGAIN].contains(&error.errno()) => {
                 return Exit::Interrupted;
             }
-            Ok(VcpuExit::IoOut(port, data)) => port_misused(port, false, data.len()),
-            Ok(VcpuExit::IoIn(port, data)) => port_misused(port, true, data.len()),
-            Ok(VcpuExit::MmioRead(address, _)) => Failure::Address {
-                address,
-                write: false,
-            },
-            Ok(VcpuExit::MmioWrite(address, _)) => Failure::Address {
-                address,
-                write: true,
-            },
+            Ok(VcpuExit::IoOut(port, data)) => Failure::Out(port, data.len()),
+            Ok(VcpuExit::IoIn(port, data)) => Failure::In(port, data.len()),
+            Ok(VcpuExit::MmioRead(address, _)) => Failure::Read(address),
+            Ok(VcpuExit::MmioWrite(address, _)) => Failure::Write(address),
             Ok(VcpuExit::MemoryFault { .. }) => Failure::Fault,
             Err(error) if error.errno() == libc::EFAULT => Failure::Fault,
             Err(error) => Failure::Other(-i64::from(error.errno())),
@@ -205,10 +195,6 @@ impl Hypervisor for Kvm {
         let set = self.vcpu.set_guest_debug(&debug);
         set.map_err(cannot("debug the guest"))
     }
-}
-
-fn port_misused(port: u16, input: bool, len: usize) -> Failure {
-    Failure::Port { port, input, len }
 }
 
 /// What leads on for those who cannot use KVM here.

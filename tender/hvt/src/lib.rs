@@ -33,10 +33,7 @@ use std::{
     process::ExitCode,
 };
 
-use fata_abi::{
-    hvt::{ABI_VERSION, BOOT_INFO},
-    note::Target,
-};
+use fata_abi::{hvt::ABI_VERSION, note::Target};
 use fata_tender::{
     Error, FAILURE, Guest, Never, Tender, attach::Attached, elf::Abi, options::Run, sandbox, system,
 };
@@ -45,7 +42,6 @@ use fata_tender_debug::{Tools, machine::Turn};
 use crate::{
     boot::Layout,
     console::Console,
-    cpu::Start,
     devices::Devices,
     filter::Thread,
     hypercall::{Fault, Host, Outcome},
@@ -82,65 +78,41 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> u8 {
 fn start(run: &Run) -> Result<Never, Error> {
     sandbox::check_host()?;
     let tools = debug::open(run)?;
-    let Guest {
-        source,
-        image,
-        end,
-        command_line,
-        attached,
-        has_child,
-    } = TENDER.open(run)?;
-    let layout = Layout::new(&image, end)?;
+    let guest = TENDER.open(run)?;
+    let image = &guest.image;
+    let layout = Layout::new(image, guest.end)?;
 
     let mut memory = Memory::new(&layout.ranges())?;
     let mut kvm = Kvm::open()?;
     memory.choose_page_sizes(image.end, layout.end);
     memory
-        .load(&source, &image)
+        .load(&guest.source, image)
         .map_err(|error| error.about(run.image.display()))?;
-    drop(source);
-    let frequency = kvm.tsc_frequency()?;
-    boot::write(
-        &memory,
-        &layout,
-        &image,
-        &attached,
-        &command_line,
-        frequency,
-    )?;
-    cpu::prepare(
-        &memory,
-        &image,
-        layout.hidden_end(),
-        kvm.has_gigabyte_pages(),
-    )?;
+    boot::write(&memory, &layout, &guest, kvm.tsc_frequency()?)?;
+    cpu::prepare(&memory, image, memory.end(), kvm.has_gigabyte_pages())?;
     let entry = probe::prepare(&memory, image.entry);
     if !tools.as_ref().is_some_and(Tools::wants_gdb) {
-        memory.guard(&image)?;
+        memory.guard()?;
     }
     // It lasts as long as the process: the virtual machine and other threads have it.
     let memory: &'static Memory = Box::leak(Box::new(memory));
     kvm.map(memory)?;
-    kvm.start(&Start {
-        entry,
-        stack: layout.end - 8,
-        argument: BOOT_INFO,
-    })?;
+    kvm.start(entry, layout.end - 8)?;
     let tools = tools.map(|tools| (tools, image.entry));
-    become_guest(kvm, memory, attached, &layout, has_child, tools)
+    become_guest(kvm, memory, &layout, guest, tools)
 }
 
 /// Gives up what the guest does not need, and runs it.
 fn become_guest(
     mut hypervisor: impl Hypervisor,
     memory: &'static Memory,
-    attached: Vec<Attached>,
     layout: &Layout,
-    has_child: bool,
+    guest: Guest,
     mut tools: Option<(Tools, u64)>,
 ) -> Result<Never, Error> {
-    let attachments: Vec<_> = attached.iter().map(Attached::attachment).collect();
-    let devices: &'static Devices = Box::leak(Box::new(Devices::new(attached)));
+    drop(guest.source);
+    let attachments: Vec<_> = guest.attached.iter().map(Attached::attachment).collect();
+    let devices: &'static Devices = Box::leak(Box::new(Devices::new(guest.attached)));
     let (rings, servers) = ring::open(&mut hypervisor, memory, devices, layout)?;
     // The descriptor of the virtual machine is needed no more: the virtual CPU keeps it alive.
     let mut kept = hypervisor.descriptors();
@@ -151,7 +123,7 @@ fn become_guest(
         tools.connect().map_err(Error::cannot("wait for gdb"))?;
         kept.extend(tools.descriptors());
     }
-    filter::enter(kept, has_child || tools.is_some())?;
+    filter::enter(kept, guest.has_child || tools.is_some())?;
     settle();
     for server in servers {
         server.start(&attachments)?;

@@ -3,7 +3,7 @@
 
 use std::{
     io::{Read, Seek},
-    os::fd::OwnedFd,
+    os::fd::{AsFd, OwnedFd},
 };
 
 use fata_abi::{
@@ -246,8 +246,8 @@ fn blocks_beyond_the_device_are_refused() {
 #[test]
 fn a_disk_that_became_shorter_is_an_error() {
     let world = World::new();
-    let disk = world.devices.block(BLOCK).unwrap();
-    rustix::fs::ftruncate(disk, 512).unwrap();
+    let disk = &world.devices.blocks[&BLOCK];
+    rustix::fs::ftruncate(&disk.descriptor, 512).unwrap();
     assert_eq!(world.block(Hypercall::BlockRead, 0, DATA, 512), OK);
     assert_eq!(
         world.block(Hypercall::BlockRead, 512, DATA, 512),

@@ -5,7 +5,7 @@
 //! interfaces of hypervisors, and whatever the next CPU brings. A guest has one thread, no interrupts
 //! and no use for them, and what it cannot see it will not depend on, nor learn the host from.
 
-use kvm_bindings::{CpuId, KVM_CPUID_FLAG_SIGNIFCANT_INDEX, kvm_cpuid_entry2};
+use kvm_bindings::{CpuId, kvm_cpuid_entry2};
 
 /// Highest leaf, and highest extended leaf, that is kept.
 const LAST: u32 = 0xd;
@@ -50,23 +50,22 @@ const KEPT: [(u32, u32, [u32; 4]); 15] = [
     (0x8000_0021, 0, [0x44, 0, 0, 0]),
 ];
 
-/// What of `supported` a guest sees.
+/// What of `supported` a guest sees. The index of leaves without subleaves is zero there.
 pub(super) fn mask(supported: &[kvm_cpuid_entry2]) -> CpuId {
     let kept = |entry: &kvm_cpuid_entry2| {
-        let of = (entry.function, index(entry));
+        let of = (entry.function, entry.index);
         let (.., bits) = KEPT.iter().find(|&&(leaf, sub, _)| (leaf, sub) == of)?;
         let mut kept = *entry;
         let registers = [&mut kept.eax, &mut kept.ebx, &mut kept.ecx, &mut kept.edx];
-        registers
-            .into_iter()
-            .zip(bits)
-            .for_each(|(register, bits)| *register &= bits);
+        for (register, bits) in registers.into_iter().zip(bits) {
+            *register &= bits;
+        }
         Some(kept)
     };
     let mut entries: Vec<_> = supported.iter().filter_map(kept).collect();
     let size = xsave_size(&entries);
     for entry in &mut entries {
-        match (entry.function, index(entry)) {
+        match (entry.function, entry.index) {
             (0, _) => entry.eax = entry.eax.min(LAST),
             (7, 0) => entry.eax = entry.eax.min(1),
             (0xd, 0) => entry.ecx = size,
@@ -75,14 +74,6 @@ pub(super) fn mask(supported: &[kvm_cpuid_entry2]) -> CpuId {
         }
     }
     CpuId::from_entries(&entries).expect("no more entries than KVM has")
-}
-
-/// The subleaf, zero for leaves that have none.
-fn index(entry: &kvm_cpuid_entry2) -> u32 {
-    match entry.flags & KVM_CPUID_FLAG_SIGNIFCANT_INDEX {
-        0 => 0,
-        _ => entry.index,
-    }
 }
 
 /// Bytes that `XSAVE` needs for all states that are kept: to the end of the last one.
@@ -104,6 +95,8 @@ pub(super) fn has_gigabyte_pages(entries: &[kvm_cpuid_entry2]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use kvm_bindings::KVM_CPUID_FLAG_SIGNIFCANT_INDEX;
+
     use super::*;
 
     /// Bits by their numbers.

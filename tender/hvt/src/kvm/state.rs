@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: ISC
 //! Between KVM's structures and ours.
 
+use fata_abi::hvt::BOOT_INFO;
 use fata_tender_debug::{
     FX_SIZE, Registers,
     watch::{self, Point, SLOTS},
@@ -10,10 +11,7 @@ use kvm_bindings::{
     kvm_regs, kvm_run, kvm_segment, kvm_sregs, kvm_xsave,
 };
 
-use crate::{
-    cpu::{self, Start},
-    hypervisor::Failure,
-};
+use crate::{cpu, hypervisor::Failure};
 
 /// A segment of the kind that a task's state has, in 64-bit mode and in use.
 const TASK: u8 = 11;
@@ -21,7 +19,7 @@ const TASK: u8 = 11;
 const XSTATE: usize = 128;
 
 /// The state of the CPU at its start, on top of a `fresh` one.
-pub(super) fn initial(start: &Start, fresh: kvm_sregs) -> (kvm_sregs, kvm_regs) {
+pub(super) fn initial(entry: u64, stack: u64, fresh: kvm_sregs) -> (kvm_sregs, kvm_regs) {
     let code = kvm_segment {
         limit: u32::MAX,
         selector: 8,
@@ -47,9 +45,9 @@ pub(super) fn initial(start: &Start, fresh: kvm_sregs) -> (kvm_sregs, kvm_regs) 
     (s.gdt.base, s.gdt.limit) = (cpu::GDT, size_of_val(&cpu::DESCRIPTORS) as u16 - 1);
     s.idt.limit = 0;
     let general = kvm_regs {
-        rip: start.entry,
-        rsp: start.stack,
-        rdi: start.argument,
+        rip: entry,
+        rsp: stack,
+        rdi: BOOT_INFO,
         rflags: cpu::RFLAGS,
         ..kvm_regs::default()
     };

@@ -41,7 +41,7 @@ impl Block<'_> {
     /// Does what an entry asks for, and returns the result.
     fn carry_out(&self, entry: Request) -> Result<i32, Lie> {
         let (offset, len) = (entry.offset, u64::from(entry.len));
-        let Some(device) = self.devices.block(entry.handle.into()) else {
+        let Some(device) = self.devices.blocks.get(&entry.handle.into()) else {
             return Ok(INVALID);
         };
         if entry.operation == BLOCK_FLUSH {

@@ -6,7 +6,7 @@
 //! does not take is lost, as on a wire: a queue is full, the link is down, the length is none of a
 //! frame's. A device that is gone falls silent.
 
-use std::{array, collections::VecDeque, os::fd::AsFd};
+use std::{array, collections::VecDeque};
 
 use fata_abi::{
     HandleSet,
@@ -52,10 +52,10 @@ impl<'m> Net<'m> {
         bell: &Bell,
     ) -> Result<Self, Errno> {
         let mut lent = array::from_fn(|_| VecDeque::new());
-        for (handle, device) in devices.nets().filter(|_| lends) {
+        for (&handle, device) in devices.nets.iter().filter(|_| lends) {
             // All that it can ever hold, since its thread may not ask for memory later.
-            lent[handle] = VecDeque::with_capacity(SLOTS as usize);
-            bell.add(device.as_fd(), handle as u64)?;
+            lent[handle as usize] = VecDeque::with_capacity(SLOTS as usize);
+            bell.add(&device.descriptor, handle)?;
         }
         Ok(Self {
             memory,
@@ -86,7 +86,7 @@ impl<'m> Net<'m> {
     }
 
     fn send(&self, entry: Request) -> Result<(), Lie> {
-        let device = self.devices.net(entry.handle.into());
+        let device = self.devices.nets.get(&entry.handle.into());
         if let Some(device) = device.filter(|_| (1..=LONGEST).contains(&entry.len)) {
             // What is no frame is lost like one that the device does not take.
             let _ = device.send(self.memory.readable(entry.data, entry.len.into())?);
@@ -95,7 +95,7 @@ impl<'m> Net<'m> {
     }
 
     fn lend(&mut self, entry: Request, host: &mut Host<'_>) -> Result<(), Lie> {
-        let device = self.devices.net(entry.handle.into());
+        let device = self.devices.nets.get(&entry.handle.into());
         let Some(device) = device.filter(|_| entry.len != 0) else {
             return host.commit(entry.id, INVALID, 0);
         };
@@ -119,7 +119,7 @@ impl<'m> Net<'m> {
         let mut more = false;
         for handle in *readable {
             let lent = &mut self.lent[handle.index()];
-            let Some(device) = self.devices.net(handle.index() as u64) else {
+            let Some(device) = self.devices.nets.get(&(handle.index() as u64)) else {
                 continue;
             };
             for _ in 0..BATCH.min(lent.len() as u32) {

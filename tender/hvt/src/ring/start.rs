@@ -62,7 +62,7 @@ pub fn open(
     let wake: &Wake<'_> = Box::leak(Box::new(Wake::new(rings)));
     let [net, block] = rings.map(|ring| Host::new(ring, wake));
     let mut servers = Vec::new();
-    if devices.nets().next().is_some() {
+    if !devices.nets.is_empty() {
         let bell = Bell::new().map_err(Error::cannot("set up a ring"))?;
         hypervisor.kick(KICK_PORT, NET, bell.kick.as_fd())?;
         let work = Net::new(memory, devices, layout.offer, &bell)
@@ -70,7 +70,7 @@ pub fn open(
         let (host, work) = (net, Work::Net(Box::new(work)));
         servers.push(Server { host, bell, work });
     }
-    if layout.offer && devices.blocks().next().is_some() {
+    if layout.offer && !devices.blocks.is_empty() {
         let bell = Bell::new().map_err(Error::cannot("set up a ring"))?;
         hypervisor.kick(KICK_PORT, BLOCK, bell.kick.as_fd())?;
         let (host, work) = (block, Work::Block(Block { memory, devices }));
