@@ -83,7 +83,7 @@ fn machine() -> Machine {
     let parsed = parse(&image, abi).unwrap();
     let mut memory = Memory::new(&MEMORY).unwrap();
     memory.load(&image, &parsed).unwrap();
-    memory.guard(&parsed).unwrap();
+    memory.guard().unwrap();
     let flags = SocketFlags::NONBLOCK;
     let (device, wire) =
         socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).unwrap();
@@ -131,7 +131,7 @@ impl Machine {
         let content: Vec<u8> = (0..CAPACITY).map(|n| n as u8 | 1).collect();
         self.file.write_all_at(&content, 0).unwrap();
         self.file.set_len(CAPACITY).unwrap();
-        let device = self.devices.net(NIC as u64).unwrap();
+        let device = &self.devices.nets[&(NIC as u64)];
         let into = self.memory.writable(DATA, 0x2000).unwrap();
         while device.receive(into).is_ok() {}
     }

@@ -13,6 +13,10 @@ use std::{
 use rustix::io::{Errno, retry_on_intr};
 use vm_memory::VolatileSlice;
 
+/// Most bytes of a part of a transfer: less than the kernel's own limit, where a part could end within
+/// a block, and the filter not let the next one begin there.
+const MOST: usize = 1 << 30;
+
 /// A range of guest memory that was checked, to be read.
 #[derive(Clone, Copy, Debug)]
 pub struct Buffer<'a> {
@@ -103,7 +107,7 @@ impl Buffer<'_> {
         while done < self.len() {
             // The kernel refuses what is negative.
             let at = (offset + done as u64).cast_signed();
-            let part = |fd, bytes, len| call(fd, bytes, len, at);
+            let part = |fd, bytes, len: usize| call(fd, bytes, len.min(MOST), at);
             match self.skip(done).transfer(&descriptor, part)? {
                 // The file has become shorter.
                 0 => return Err(Errno::IO),
