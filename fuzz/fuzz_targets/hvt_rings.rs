@@ -130,10 +130,7 @@ fn play(machine: &Machine, data: &[u8]) -> Option<Lie> {
     let bell = Bell::new().unwrap();
     let (memory, devices) = (machine.memory, machine.devices);
     let mut net = Net::new(memory, devices, lends, &bell).unwrap();
-    let block = Block {
-        memory,
-        devices,
-    };
+    let block = Block { memory, devices };
     let [mut net_host, mut block_host] = rings.map(|ring| Host::new(ring, &wake));
     let mut readable = HandleSet::EMPTY;
     let mut tails = [0u32; 2];
