@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: ISC
-//! System calls that have no safe wrapper elsewhere.
+//! Calls of the kernel that have no safe wrapper elsewhere, and random bytes.
 
 use std::{ffi::c_long, io};
 
