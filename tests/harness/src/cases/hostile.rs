@@ -7,23 +7,18 @@
 //! disk that has changed was written to by what was to be refused. What a row leaves out of all
 //! combinations, for they take a second each, the fuzz target `hvt_hypercalls` has.
 
-use std::{
-    fs,
-    io::{self, Read},
-    path::PathBuf,
-    process::Command,
-    thread,
-    time::Duration,
-};
+use std::{fs, io, path::PathBuf};
 
+pub(super) use self::endless::endless;
 use super::Lab;
 use crate::{
     launch::{Launch, Running},
     namespace::Namespace,
-    outcome::{Check, Ending, Outcome, Status},
-    pace,
+    outcome::{Check, Ending, Outcome},
     platform::Platform,
 };
+
+mod endless;
 
 /// Bytes of the disk, as the image knows.
 const CAPACITY: usize = 64 << 10;
@@ -43,8 +38,6 @@ const READ_ONLY: &str = "not to be written to";
 const NO_CALL: &str = "which is no hypercall";
 const NO_ADDRESS: &str = "where that is not allowed";
 const NO_RIGHT: &str = "it used memory in a way that is not allowed";
-/// Kilobytes that a tender takes at most beside the guest's memory.
-const TENDER: u64 = 16 << 10;
 
 /// The image and its devices, of which the host can see what became.
 struct Attacker<'a> {
@@ -317,67 +310,6 @@ pub(super) fn exceptions(lab: &Lab) -> Check {
     let outcome = attacker.end(attacker.launch("probe"))?;
     outcome.exits(1)?;
     outcome.says("is no virtual CPU")
-}
-
-/// A guest that never yields is ended like any process, at once, by what it is used to. One that
-/// floods its console, too, and takes no memory of the host's by it, whether somebody reads or not.
-pub(super) fn endless(lab: &Lab) -> Check {
-    let attacker = Attacker::on_hvt(lab)?;
-    // The second has the hypervisor itself run in circles.
-    for (attack, signal, number) in [("spin", "TERM", 15), ("root-nowhere", "INT", 2)] {
-        let image = attacker.start(attacker.launch(attack))?;
-        ends_by(image, signal, number)?;
-    }
-    let (reader, writer) = io::pipe().map_err(failed)?;
-    let launch = attacker.launch("console-flood").output(writer);
-    let image = attacker.start(launch)?;
-    let process = image.id();
-    pause();
-    let first = held(process)?;
-    let mut reader = reader;
-    for _ in 0..64 {
-        let mut bytes = [0; 4096];
-        reader.read_exact(&mut bytes).map_err(failed)?;
-    }
-    drop(reader);
-    pause();
-    for held in [first, held(process)?] {
-        if held > TENDER + u64::from(super::MEMORY) * 1024 {
-            return Err(Ending::Failed(format!("a flood took {held} KB of memory")));
-        }
-    }
-    ends_by(image, "TERM", 15)
-}
-
-fn pause() {
-    thread::sleep(pace::limit(Duration::from_secs(1)));
-}
-
-/// The image runs, until this signal ends it.
-fn ends_by(mut image: Running, signal: &str, number: i32) -> Check {
-    pause();
-    if !image.is_running() {
-        return image.wait()?.fails("a guest that goes on");
-    }
-    let line = format!("kill -{signal} {}", image.id());
-    Command::new("sh")
-        .args(["-c", &line])
-        .status()
-        .map_err(failed)?;
-    let outcome = image.wait()?;
-    match outcome.status {
-        Status::Killed(by) if by == number => Ok(()),
-        _ => outcome.fails(&format!("an end by SIG{signal}")),
-    }
-}
-
-/// Kilobytes of memory that are a process's own.
-fn held(process: u32) -> Result<u64, Ending> {
-    let status = fs::read_to_string(format!("/proc/{process}/status")).map_err(failed)?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmData:"));
-    let number = line.and_then(|line| line.trim().strip_suffix(" kB"));
-    let number = number.and_then(|number| number.parse().ok());
-    number.ok_or_else(|| Ending::Failed(format!("no `VmData` of process {process}")))
 }
 
 /// On spt an image makes system calls of the host: with memory that there is not they fail, and
