@@ -25,6 +25,8 @@ const SLOWNESS: u32 = 5;
 /// How long the machine may be on: so many seconds for each cell, of which most take one.
 const CELL: Duration = Duration::from_secs(15);
 const BOOT: Duration = Duration::from_secs(60);
+/// How long it may say nothing. No row takes so long: the harness inside ends it before.
+const SILENCE: Duration = Duration::from_secs(600);
 /// Programs that rows use, beside those of busybox. A row without its own is skipped.
 const PROGRAMS: [&str; 11] = [
     "bash", "curl", "dhclient", "dig", "dnsmasq", "ip", "iperf3", "nginx", "nsenter", "ping",
@@ -98,6 +100,7 @@ fn boot(
     enter: &mut (impl FnMut(Cell) + Send),
 ) -> Result<Result<i32>> {
     let mut bed = bed.clone();
+    bed.silence = SILENCE;
     bed.limit = BOOT + CELL * u32::try_from(missing.len()).unwrap_or(u32::MAX);
     let (mut rows, mut columns) = (Vec::<&Case>::new(), Vec::new());
     for &(case, column) in missing.iter() {

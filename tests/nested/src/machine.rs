@@ -8,6 +8,7 @@ use std::{
     io::{BufRead, BufReader, BufWriter, Write},
     path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, Stdio},
+    sync::atomic::{AtomicU64, Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -62,6 +63,8 @@ pub struct Bed {
     pub memory: u32,
     /// The time after which the machine is turned off, as failed.
     pub limit: Duration,
+    /// The time after which it is taken for stalled if its job says nothing meanwhile.
+    pub silence: Duration,
 }
 
 /// What came out of a job that ended.
@@ -77,14 +80,14 @@ pub struct Report {
     pub duration: Duration,
 }
 
-/// A CPU of the machine waited in its kernel, and for too long: the machine is at fault, and not
-/// what ran in it. Another boot may do.
+/// A CPU of the machine waited in its kernel, and for too long, or nothing was heard of it: most
+/// likely the machine is at fault, and not what ran in it. Another boot may do.
 #[derive(Clone, Debug)]
 pub struct Stall(String);
 
 impl fmt::Display for Stall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the kernel of the nested machine stalled: {}", self.0)
+        write!(f, "the nested machine stalled: {}", self.0)
     }
 }
 
@@ -113,6 +116,7 @@ impl Bed {
             counts: false,
             memory: 1024,
             limit: Duration::from_secs(300),
+            silence: Duration::MAX,
         })
     }
 
@@ -123,7 +127,8 @@ impl Bed {
     /// # Errors
     ///
     /// If the emulator cannot be started, or the job did not come to its end in time; the end of
-    /// the console is in the message. It is a [`Stall`] if the kernel says so.
+    /// the console is in the message. It is a [`Stall`] if the kernel says so, or nobody says
+    /// anything.
     pub fn run(
         &self,
         payload: &mut Payload,
@@ -135,7 +140,7 @@ impl Bed {
         files.write(payload)?;
         let start = Instant::now();
         let mut machine = self.start(&files)?;
-        let ended = machine.wait(self.limit, &files, each)?;
+        let ended = machine.wait(self, &files, each)?;
         let duration = start.elapsed();
         drop(machine);
         let status = files.unpack()?;
@@ -215,16 +220,18 @@ struct Machine {
 }
 
 impl Machine {
-    /// Waits until it is off, for at most `limit`, and says whether it is.
+    /// Waits until it is off, for at most the time that it has, and says whether it is.
     fn wait(
         &mut self,
-        limit: Duration,
+        bed: &Bed,
         files: &Files,
         mut each: impl FnMut(&str) + Send,
     ) -> Result<bool> {
         let mut log = File::create(&files.job)?;
         let output = self.output.take().context("its output is gone")?;
         let start = Instant::now();
+        // Seconds from the start to the last line.
+        let heard = &AtomicU64::new(0);
         thread::scope(|scope| {
             let reader = scope.spawn(move || {
                 for line in BufReader::new(output).split(b'\n').map_while(Result::ok) {
@@ -232,6 +239,7 @@ impl Machine {
                     // Only the end of it is shown, if anything fails.
                     let _ = writeln!(log, "{line}");
                     each(&line);
+                    heard.store(start.elapsed().as_secs(), Ordering::Relaxed);
                 }
             });
             let ended = loop {
@@ -240,7 +248,14 @@ impl Machine {
                     ensure!(status.success(), "the emulator failed: {}", said());
                     break true;
                 }
-                if start.elapsed() > limit {
+                let passed = start.elapsed();
+                let heard = Duration::from_secs(heard.load(Ordering::Relaxed));
+                if passed.saturating_sub(heard) > bed.silence {
+                    self.off();
+                    let silence = bed.silence;
+                    bail!(Stall(format!("nothing was heard of it for {silence:?}")));
+                }
+                if passed > bed.limit {
                     self.off();
                     break false;
                 }
