@@ -100,6 +100,8 @@ pub struct Guest<M> {
     core: Option<Place>,
     points: [Option<Point>; SLOTS],
     attached: bool,
+    /// The machine was told what to stop at, which stays until it is told again.
+    told: bool,
     /// How it ended, and its registers at that.
     end: Option<(Stop, Registers)>,
 }
@@ -114,6 +116,7 @@ impl<M: Machine> Guest<M> {
             core,
             points: [None; SLOTS],
             attached: false,
+            told: false,
             end: None,
         }
     }
@@ -232,15 +235,17 @@ impl<M: Machine> Debuggee for Guest<M> {
     }
 
     fn watch(&mut self, points: &[Option<Point>; SLOTS]) -> io::Result<()> {
-        self.points = *points;
+        (self.points, self.told) = (*points, true);
         self.machine.debug(false, points)
     }
 
     fn resume(&mut self, step: bool, _: Option<u8>) -> io::Result<()> {
-        match step || self.attached {
-            true => self.machine.debug(step, &self.points),
-            false => Ok(()),
+        // A guest that nobody debugs needs no host that can.
+        if !step && !self.told {
+            return Ok(());
         }
+        self.told = true;
+        self.machine.debug(step, &self.points)
     }
 
     fn wait(&mut self, connection: Option<BorrowedFd<'_>>) -> io::Result<Event> {

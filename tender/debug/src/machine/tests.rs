@@ -13,7 +13,8 @@ struct Toy {
     turns: VecDeque<(bool, Turn)>,
     memory: Vec<u8>,
     registers: Registers,
-    steps: bool,
+    /// What it was told last.
+    steps: Option<bool>,
 }
 
 impl Toy {
@@ -23,7 +24,7 @@ impl Toy {
             turns: turns.iter().copied().collect(),
             memory: vec![0x90; PAGE_SIZE as usize],
             registers: Registers::default(),
-            steps: false,
+            steps: None,
         }
     }
 }
@@ -39,7 +40,7 @@ impl Machine for Toy {
     }
 
     fn debug(&mut self, step: bool, _: &[Option<Point>; SLOTS]) -> io::Result<()> {
-        self.steps = step;
+        self.steps = Some(step);
         Ok(())
     }
 
@@ -112,6 +113,19 @@ fn turns_become_stops() {
     assert_eq!(stop(&mut guest), Stop::Watch(2));
     assert_eq!(stop(&mut guest), Stop::Exited(3));
     assert_eq!(stop(&mut guest), Stop::Exited(3), "for good");
+}
+
+#[test]
+fn who_was_made_to_step_runs_on_when_the_debugger_is_gone() {
+    let mut guest = Guest::new(Toy::new(&[]), None);
+    guest.resume(false, None).unwrap();
+    assert_eq!(guest.machine.steps, None, "a host need not be able to");
+    guest.attached = true;
+    guest.resume(true, None).unwrap();
+    assert_eq!(guest.machine.steps, Some(true));
+    guest.attached = false;
+    guest.resume(false, None).unwrap();
+    assert_eq!(guest.machine.steps, Some(false));
 }
 
 #[test]
