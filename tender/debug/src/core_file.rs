@@ -3,7 +3,7 @@
 //! that crashed, so that gdb shows them: `gdb IMAGE.debug core.fata-spt.PID`.
 //!
 //! A file has one segment a [`Region`]. Pages that are all zero are left out as holes, and memory
-//! goes through a buffer of [`CHUNK`] bytes, so that a core file takes little time and room however
+//! goes through a buffer of `CHUNK` bytes, so that a core file takes little time and room however
 //! much memory a guest was given.
 //!
 //! Read first: core(5), elf(5); Linux `fs/binfmt_elf.c`, `struct elf_prstatus`.
