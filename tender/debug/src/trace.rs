@@ -6,7 +6,7 @@
 //! ```
 //!
 //! START is when it asked, in nanoseconds since the guest began; DURATION is how long the host took.
-//! Arguments are decimal, or hexadecimal if they are addresses; a RESULT is decimal, that of Linux
+//! Arguments are decimal, or hexadecimal if they are addresses, or names of devices; a RESULT is decimal, that of Linux
 //! for a system call (less than zero: the number of an error), or `?` of what never returned. Words
 //! are separated by single blanks.
 
@@ -26,12 +26,14 @@ use fata_tender::{
 use rustix::time::{ClockId, clock_gettime};
 
 /// An argument of an event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Argument {
     /// A number, a length, a descriptor, a device.
     Number(u64),
     /// An address in the guest's memory.
     Address(u64),
+    /// A device, by its name.
+    Device(String),
 }
 
 /// A trace that is being written. One that cannot be written any more says so once, and ends.
@@ -78,6 +80,7 @@ impl Trace {
             line += &match argument {
                 Argument::Number(number) => format!(" {number}"),
                 Argument::Address(address) => format!(" {address:#x}"),
+                Argument::Device(name) => format!(" {name}"),
             };
         }
         line += &match result {

@@ -7,16 +7,16 @@ use fata_abi::hvt::{BlockTransfer, Halt, Hypercall, NetTransfer, Poll, Puts};
 
 use super::Argument;
 
-/// What a letter says of an argument: `n` a number, `a` an address.
+/// What a letter says of an argument: `n` a number, `a` an address, `d` a descriptor.
 type Kinds = &'static str;
 
 const SYSTEM_CALLS: [(libc::c_long, &str, Kinds); 12] = [
-    (libc::SYS_read, "read", "nan"),
-    (libc::SYS_write, "write", "nan"),
-    (libc::SYS_writev, "writev", "nan"),
-    (libc::SYS_pread64, "pread64", "nann"),
-    (libc::SYS_pwrite64, "pwrite64", "nann"),
-    (libc::SYS_fdatasync, "fdatasync", "n"),
+    (libc::SYS_read, "read", "dan"),
+    (libc::SYS_write, "write", "dan"),
+    (libc::SYS_writev, "writev", "dan"),
+    (libc::SYS_pread64, "pread64", "dann"),
+    (libc::SYS_pwrite64, "pwrite64", "dann"),
+    (libc::SYS_fdatasync, "fdatasync", "d"),
     (libc::SYS_mprotect, "mprotect", "ann"),
     (libc::SYS_arch_prctl, "arch_prctl", "na"),
     (libc::SYS_clock_gettime, "clock_gettime", "na"),
@@ -26,7 +26,12 @@ const SYSTEM_CALLS: [(libc::c_long, &str, Kinds); 12] = [
 ];
 
 /// Name and arguments of a system call. One that no guest may make, and that ends it, has no name.
-pub fn system_call(call: u64, arguments: [u64; 6]) -> (String, Vec<Argument>) {
+/// `device`: the name of the device behind a descriptor.
+pub fn system_call(
+    call: u64,
+    arguments: [u64; 6],
+    device: impl Fn(u64) -> Option<String>,
+) -> (String, Vec<Argument>) {
     let known = SYSTEM_CALLS
         .iter()
         .find(|(known, ..)| *known as u64 == call);
@@ -39,6 +44,7 @@ pub fn system_call(call: u64, arguments: [u64; 6]) -> (String, Vec<Argument>) {
         .zip(arguments)
         .map(|(kind, value)| match kind {
             b'n' => Argument::Number(value),
+            b'd' => device(value).map_or(Argument::Number(value), Argument::Device),
             _ => Argument::Address(value),
         });
     (name, arguments.collect())
@@ -154,14 +160,17 @@ mod tests {
 
     #[test]
     fn a_system_call_that_is_not_known_has_its_number() {
-        let (name, arguments) = system_call(39, [1, 0, 0, 0, 0, 0]);
+        let device = |fd| (fd == 5).then(|| "service".to_owned());
+        let (name, arguments) = system_call(39, [1, 0, 0, 0, 0, 0], device);
         assert_eq!((name.as_str(), arguments.len()), ("syscall_39", 6));
-        let (name, arguments) = system_call(1, [1, 0x1000, 3, 9, 9, 9]);
+        let (name, arguments) = system_call(1, [1, 0x1000, 3, 9, 9, 9], device);
         let expected = [
             Argument::Number(1),
             Argument::Address(0x1000),
             Argument::Number(3),
         ];
         assert_eq!((name.as_str(), &arguments[..]), ("write", &expected[..]));
+        let (_, arguments) = system_call(0, [5, 0x1000, 3, 9, 9, 9], device);
+        assert_eq!(arguments[0], Argument::Device("service".to_owned()));
     }
 }

@@ -16,6 +16,10 @@ use std::{
     },
 };
 
+use fata_abi::{
+    manifest::{ENTRY_SIZE, HEADER_SIZE, MAX_ENTRIES, Manifest},
+    spt::{BOOT_INFO, BootInfo},
+};
 use fata_tender_debug::{
     Debuggee, Event, Registers, Stop,
     core_file::{Place, Region},
@@ -64,6 +68,8 @@ pub(super) struct Process {
     call: Option<(u64, u64, [u64; 6])>,
     /// Its system calls are of interest.
     traced: bool,
+    /// Descriptors of its devices, if so, and their names.
+    devices: Vec<(u64, String)>,
     attached: bool,
     points: [Option<Point>; SLOTS],
     /// Set by [`take_signals`](Self::take_signals).
@@ -85,6 +91,7 @@ impl Process {
             trace,
             call: None,
             traced: false,
+            devices: Vec::new(),
             attached: false,
             points: [None; SLOTS],
             signals: None,
@@ -118,8 +125,25 @@ impl Process {
         if let Some(trace) = &mut self.trace {
             trace.begin();
             self.traced = true;
+            self.devices = self.devices()?;
         }
         Ok(None)
+    }
+
+    /// Descriptors and names of the devices, by the manifest that the tender has put into its memory.
+    fn devices(&self) -> io::Result<Vec<(u64, String)>> {
+        let at = BOOT_INFO + size_of::<BootInfo>() as u64;
+        let mut entries = [0; 4];
+        self.memory.read_exact_at(&mut entries, at + 4)?;
+        let entries = (u32::from_le_bytes(entries) as usize).min(MAX_ENTRIES);
+        let mut manifest = vec![0; HEADER_SIZE + entries * ENTRY_SIZE];
+        self.memory.read_exact_at(&mut manifest, at)?;
+        let manifest = Manifest::from_tender(manifest);
+        let devices = manifest.devices().filter_map(|(index, device)| {
+            let fd = manifest.attachment(index)?.fd;
+            Some((fd as u64, device.name.to_owned()))
+        });
+        Ok(devices.collect())
     }
 
     /// Its first instruction, its filter having closed.
@@ -246,7 +270,11 @@ impl Process {
         else {
             return;
         };
-        let (name, arguments) = calls::system_call(call, arguments);
+        let device = |fd| {
+            let found = self.devices.iter().find(|(known, _)| *known == fd);
+            found.map(|(_, name)| name.clone())
+        };
+        let (name, arguments) = calls::system_call(call, arguments, device);
         trace.event(start, &name, &arguments, result);
     }
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: ISC
 //! The calls of a trace in words: which device a number means, what an argument is.
 //!
-//! A tender writes numbers. Those of hvt's hypercalls name devices by their place in the manifest;
-//! those of spt's system calls are descriptors, which stand for the device only if the image has one
-//! of its kind. A call that is not known is shown as it was written.
+//! A tender writes names of devices and numbers. Those of hvt's hypercalls name devices by their
+//! place in the manifest; a descriptor without a name stands for the device if the image has one of its
+//! kind. A call that is not known is shown as it was written.
 
 use std::fmt::{self, Write};
 
@@ -194,6 +194,10 @@ mod tests {
             ),
             (
                 "0 0 pread64 6 0x1000 512 1024 = 512",
+                "pread64(storage, 0x1000, length 512, offset 1024) Some(\"512\")",
+            ),
+            (
+                "0 0 pread64 storage 0x1000 512 1024 = 512",
                 "pread64(storage, 0x1000, length 512, offset 1024) Some(\"512\")",
             ),
             (
