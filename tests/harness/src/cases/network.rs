@@ -135,8 +135,11 @@ fn echoes(lab: &Lab, launch: Launch, sends: bool, receives: bool) -> Check {
         .exits(0)?;
     let data: Vec<u8> = (0..COUNT as u64).map(|n| (n * n / 512) as u8).collect();
     let folder = lab.scratch.display();
+    // The image knows no window: its echo is read from the start, or a slow start of the reader would
+    // have Linux drop some of it.
     let script = format!(
-        "exec 3<>/dev/tcp/10.0.0.2/7; cat {folder}/in >&3; head -c {COUNT} <&3 | cmp - {folder}/in"
+        "exec 3<>/dev/tcp/10.0.0.2/7; head -c {COUNT} <&3 | cmp - {folder}/in & \
+         cat {folder}/in >&3; wait $!"
     );
     let written = fs::write(lab.scratch.join("in"), data)
         .and_then(|()| fs::write(lab.scratch.join("client"), script));
