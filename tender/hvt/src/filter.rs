@@ -133,8 +133,9 @@ fn runs(fd: RawFd, requests: &[u64]) -> impl Iterator<Item = Rule> {
     })
 }
 
-/// Frames, or bytes as many as the device has, from where it has some. That they end on the device
-/// depends on both numbers and is not for a filter.
+/// Frames, or bytes as many as the device has, from where it has some: not the start of a block alone,
+/// as a part of a transfer that comes to an end within one is followed by another. That they end on
+/// the device depends on both numbers and is not for a filter.
 fn transfers(Attachment { fd, properties }: Attachment) -> [Rule; 2] {
     let fd = Condition::descriptor(fd);
     match properties {
@@ -142,11 +143,8 @@ fn transfers(Attachment { fd, properties }: Attachment) -> [Rule; 2] {
             Rule::new(libc::SYS_read, &[fd], "receive a frame"),
             Rule::new(libc::SYS_write, &[fd], "send a frame"),
         ],
-        Properties::Block {
-            capacity,
-            block_size,
-        } => {
-            let last = capacity.saturating_sub(block_size.into());
+        Properties::Block { capacity, .. } => {
+            let last = capacity.saturating_sub(1);
             let conditions = [fd, AtMost(2, capacity), AtMost(3, last)];
             [
                 Rule::new(libc::SYS_pread64, &conditions, "read blocks"),

@@ -18,7 +18,7 @@ use std::{
 
 use fata_abi::{
     hvt::{
-        HYPERCALL_PORT, Hypercall, Poll, Puts,
+        BlockTransfer, HYPERCALL_PORT, Hypercall, Poll, Puts, UNSPECIFIED,
         ring::{NET_READ, RINGS_SIZE, Ring},
     },
     manifest::{Attachment, Properties},
@@ -199,6 +199,44 @@ fn serve_a_ring() {
     });
 }
 
+/// The last block of a disk that has become shorter by half of one is read.
+fn read_what_is_gone() {
+    let world = World::new();
+    ftruncate(&world.disk, CAPACITY - 256).unwrap();
+    let memory = Memory::new(&[0..4096, START..END]).unwrap();
+    let attachments = world.devices();
+    let devices = Devices::new(vec![Attached {
+        index: 2,
+        descriptor: world.disk,
+        properties: attachments[1].properties,
+        vnet: None,
+    }]);
+    filter::enter(vec![attachments[1].fd], false).unwrap();
+    let thread = Thread::Cpu {
+        descriptors: &world.hypervisor,
+        requests: &[KVM_RUN],
+    };
+    filter::close(thread, &attachments).unwrap();
+    let mut host = Host {
+        memory: &memory,
+        devices: &devices,
+        rings: None,
+        console: Console::new(rustix::stdio::stdout()),
+    };
+    let transfer = BlockTransfer {
+        handle: 2,
+        offset: CAPACITY - 512,
+        data: START,
+        len: 512,
+        ..BlockTransfer::default()
+    };
+    memory.write(CALL, transfer).unwrap();
+    call_host(&mut host, Hypercall::BlockRead);
+    let result = memory.read::<BlockTransfer>(CALL).unwrap().result;
+    let status = if result == UNSPECIFIED { ALIVE } else { 1 };
+    call(libc::SYS_exit_group, [status, 0, 0, 0, 0]);
+}
+
 /// The thread of a ring says why it ends the guest while another says something, slowly.
 fn speak_meanwhile() {
     let world = World::new();
@@ -258,6 +296,7 @@ fn child() {
     match std::env::var(CASE).as_deref() {
         Ok("ring") => serve_a_ring(),
         Ok("speak") => speak_meanwhile(),
+        Ok("short") => read_what_is_gone(),
         Ok(case) => make(case),
         Err(_) => println!("only with {CASE} in the environment"),
     }
@@ -314,6 +353,11 @@ fn two_threads_may_say_something_at_once() {
 }
 
 #[test]
+fn a_disk_that_has_become_shorter_fails_and_the_guest_goes_on() {
+    assert!(survives("short"));
+}
+
+#[test]
 fn other_calls_kill_the_process() {
     for (case, what) in [
         ("cpu 16 CPU 44545 0", "another ioctl"),
@@ -324,7 +368,7 @@ fn other_calls_kill_the_process() {
         ("cpu 3 1", "close"),
         ("cpu 9 0 4096 7 34", "mmap"),
         ("cpu 10 0 4096 5", "mprotect"),
-        ("cpu 17 DISK 0 512 1048065", "read beyond the disk"),
+        ("cpu 17 DISK 0 512 1048576", "read beyond the disk"),
         ("cpu 18 DISK 0 512 1048576", "write beyond the disk"),
         ("cpu 18 NET 0 512 0", "write to a network at an offset"),
         ("cpu 56 0 0 0 0", "clone"),
@@ -342,7 +386,7 @@ fn other_calls_kill_the_process() {
         ("net 281 EPOLL 0 1 0 1", "wait with a signal mask"),
         ("block 0 NET 0 0", "receive a frame"),
         ("block 75 NET", "flush a network"),
-        ("block 17 DISK 0 512 1048065", "read beyond the disk"),
+        ("block 17 DISK 0 512 1048576", "read beyond the disk"),
     ] {
         assert!(!survives(case), "{what}: {case}");
     }

@@ -125,7 +125,9 @@ fn blocks_are_those_of_the_device() {
         (128 << 10, CAPACITY - 512, true),
         (CAPACITY, 0, true),
         (CAPACITY + 1, 0, false),
-        (512, CAPACITY - 511, false),
+        // What is left of a block of which a part was written.
+        (1, CAPACITY - 1, true),
+        (512, CAPACITY, false),
         (512, u64::MAX - 511, false),
     ] {
         assert_eq!(allows(&filter, request(len, offset)), allowed);

@@ -4,7 +4,7 @@
 //! Only [`Memory`](super::Memory) makes one.
 
 use std::{
-    ffi::{c_int, c_void},
+    ffi::c_void,
     io,
     ops::Deref,
     os::fd::{AsFd, AsRawFd},
@@ -12,10 +12,6 @@ use std::{
 
 use rustix::io::{Errno, retry_on_intr};
 use vm_memory::VolatileSlice;
-
-/// Most bytes of a part of a transfer: less than the kernel's own limit, where a part could end within
-/// a block, and the filter not let the next one begin there.
-const MOST: usize = 1 << 30;
 
 /// A range of guest memory that was checked, to be read.
 #[derive(Clone, Copy, Debug)]
@@ -60,10 +56,9 @@ impl Buffer<'_> {
     ///
     /// Those of `write`.
     pub fn write_to(&self, descriptor: impl AsFd) -> Result<usize, Errno> {
+        let fd = descriptor.as_fd().as_raw_fd();
         // SAFETY: the bytes are mapped; the kernel reads them.
-        self.transfer(descriptor, |fd, bytes, len| unsafe {
-            libc::write(fd, bytes, len)
-        })
+        self.transfer(|bytes, len| unsafe { libc::write(fd, bytes, len) })
     }
 
     /// Writes all the bytes to `descriptor` from `offset` on, as `pwrite` does.
@@ -72,23 +67,19 @@ impl Buffer<'_> {
     ///
     /// Those of `pwrite`, and [`Errno::IO`] if it comes to an end before.
     pub fn write_at(&self, descriptor: impl AsFd, offset: u64) -> Result<(), Errno> {
+        let fd = descriptor.as_fd().as_raw_fd();
         // SAFETY: the bytes are mapped; the kernel reads them.
-        self.transfer_all(descriptor, offset, |fd, bytes, len, at| unsafe {
+        self.transfer_all(offset, |bytes, len, at| unsafe {
             libc::pwrite(fd, bytes, len, at)
         })
     }
 
     /// Has the kernel do something with the bytes, which are mapped as long as `self` lives: again if
     /// a signal came in between.
-    fn transfer(
-        &self,
-        descriptor: impl AsFd,
-        call: impl Fn(c_int, *mut c_void, usize) -> isize,
-    ) -> Result<usize, Errno> {
+    fn transfer(&self, call: impl Fn(*mut c_void, usize) -> isize) -> Result<usize, Errno> {
         let bytes = self.bytes.ptr_guard_mut();
         retry_on_intr(|| {
-            let fd = descriptor.as_fd().as_raw_fd();
-            let count = call(fd, bytes.as_ptr().cast(), self.len());
+            let count = call(bytes.as_ptr().cast(), self.len());
             usize::try_from(count).map_err(|_| {
                 let error = Errno::from_io_error(&io::Error::last_os_error());
                 error.unwrap_or(Errno::IO)
@@ -96,20 +87,19 @@ impl Buffer<'_> {
         })
     }
 
-    /// The same until there are no more bytes, from `offset` on.
+    /// The same until there are no more bytes, from `offset` on. A part may end anywhere, where a disk
+    /// is full or a file has become shorter.
     fn transfer_all(
         &self,
-        descriptor: impl AsFd,
         offset: u64,
-        call: impl Fn(c_int, *mut c_void, usize, i64) -> isize,
+        call: impl Fn(*mut c_void, usize, i64) -> isize,
     ) -> Result<(), Errno> {
         let mut done = 0;
         while done < self.len() {
             // The kernel refuses what is negative.
             let at = (offset + done as u64).cast_signed();
-            let part = |fd, bytes, len: usize| call(fd, bytes, len.min(MOST), at);
-            match self.skip(done).transfer(&descriptor, part)? {
-                // The file has become shorter.
+            let part = self.skip(done);
+            match part.transfer(|bytes, len| call(bytes, len, at))? {
                 0 => return Err(Errno::IO),
                 count => done += count,
             }
@@ -138,11 +128,10 @@ impl BufferMut<'_> {
     ///
     /// Those of `read`.
     pub fn read_from(&self, descriptor: impl AsFd) -> Result<usize, Errno> {
+        let fd = descriptor.as_fd().as_raw_fd();
         // SAFETY: 1. The bytes are mapped, and writable, by `writable`. 2. No reference to them
         // exists, and whoever reads them allows for a change.
-        self.transfer(descriptor, |fd, bytes, len| unsafe {
-            libc::read(fd, bytes, len)
-        })
+        self.transfer(|bytes, len| unsafe { libc::read(fd, bytes, len) })
     }
 
     /// Reads all the bytes from `descriptor` from `offset` on, as `pread` does.
@@ -151,8 +140,9 @@ impl BufferMut<'_> {
     ///
     /// Those of `pread`, and [`Errno::IO`] if it comes to an end before.
     pub fn read_at(&self, descriptor: impl AsFd, offset: u64) -> Result<(), Errno> {
+        let fd = descriptor.as_fd().as_raw_fd();
         // SAFETY: as in `read_from`.
-        self.transfer_all(descriptor, offset, |fd, bytes, len, at| unsafe {
+        self.transfer_all(offset, |bytes, len, at| unsafe {
             libc::pread(fd, bytes, len, at)
         })
     }
