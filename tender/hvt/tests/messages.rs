@@ -21,28 +21,3 @@ const TENDER: Tender = Tender {
         version: spt::ABI_VERSION,
     },
 };
-
-#[test]
-fn files_that_are_no_images() {
-    TENDER.of_files_that_are_no_images();
-}
-
-#[test]
-fn options_and_devices() {
-    TENDER.of_options_and_devices();
-}
-
-#[test]
-fn too_much_memory() {
-    TENDER.of_too_much_memory();
-}
-
-#[test]
-fn a_long_command_line() {
-    TENDER.of_a_long_command_line();
-}
-
-#[test]
-fn help_and_version_are_data() {
-    TENDER.help_and_version_as_data();
-}

@@ -6,7 +6,7 @@
 
 use fata_abi::{
     manifest::{Manifest, NOTE_PADDING},
-    note::{self, FATA, SOLO5},
+    note::{self, FATA, SOLO5, Target},
     offer::Offer,
 };
 
@@ -94,8 +94,16 @@ fn check_abi(header: usize, descriptor: &[u8], abi: Abi) -> Result<(), Error> {
     let ours = name(abi.target as u32);
     let target = u32_at(descriptor, 0);
     if target != abi.target as u32 {
-        let what = format!("is an image for {}, not {ours}", name(target));
-        let hint = format!("build it for this one with `cargo fata build -t {ours}`");
+        let theirs = name(target);
+        let what = format!("is an image for {theirs}, not {ours}");
+        let run = match [Target::Hvt, Target::Spt]
+            .map(|own| own as u32)
+            .contains(&target)
+        {
+            true => format!("run it with `fata-{theirs}`, or "),
+            false => String::new(),
+        };
+        let hint = format!("{run}build it for this one with `cargo fata build -t {ours}`");
         return Err(Error::new(what).hint(hint));
     }
     let version = u32_at(descriptor, 4);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: ISC
 //! What a newcomer's mistakes look like, whichever the tender: status 1, what is wrong, and the next
-//! step on its own line. The tests of each tender include this file.
+//! step on its own line. The tests of each tender include this file, and say which it is by `TENDER`.
 
 use std::{
     fs,
@@ -18,6 +18,7 @@ use fata_tender::elf::Abi;
 #[path = "../../src/elf/tests/assemble.rs"]
 mod assemble;
 
+use super::TENDER;
 use assemble::{Assembly, DATA};
 
 /// A tender under test.
@@ -99,68 +100,74 @@ impl Tender {
             assert!(message.contains(needle), "`{needle}`: {message}");
         }
     }
+}
 
-    pub(crate) fn of_files_that_are_no_images(&self) {
-        let text = ["is a text file", "cargo fata build"];
-        self.complains(b"#!/bin/sh\n", &[], &[], &text);
-        self.complains(b"\0\0\0\0", &[], &[], &["is not an ELF file"]);
-        let name = |abi: Abi| format!("{:?}", abi.target).to_lowercase();
-        let (own, other) = (name(self.abi), name(self.other));
-        let is = format!("is an image for {other}, not {own}");
-        let build = format!("-t {own}");
-        let foreign = good(self.other).bytes();
-        self.complains(&foreign, &[], &[], &[&is, &build]);
-        let program = fs::read(self.program).unwrap();
-        let position = ["not linked to run at fixed addresses", "ordinary program"];
-        self.complains(&program, &[], &[], &position);
-        let output = self.command().arg("no/such/image").output().unwrap();
-        let message = String::from_utf8(output.stderr).unwrap();
-        let cannot = "cannot open the image `no/such/image`";
-        assert!(message.contains(cannot), "{message}");
-    }
+#[test]
+fn files_that_are_no_images() {
+    let text = ["is a text file", "cargo fata build"];
+    TENDER.complains(b"#!/bin/sh\n", &[], &[], &text);
+    TENDER.complains(b"\0\0\0\0", &[], &[], &["is not an ELF file"]);
+    let name = |abi: Abi| format!("{:?}", abi.target).to_lowercase();
+    let (own, other) = (name(TENDER.abi), name(TENDER.other));
+    let is = format!("is an image for {other}, not {own}");
+    let run = format!("run it with `fata-{other}`, or build it");
+    let build = format!("-t {own}");
+    let foreign = good(TENDER.other).bytes();
+    TENDER.complains(&foreign, &[], &[], &[&is, &run, &build]);
+    let program = fs::read(TENDER.program).unwrap();
+    let position = ["not linked to run at fixed addresses", "ordinary program"];
+    TENDER.complains(&program, &[], &[], &position);
+    let output = TENDER.command().arg("no/such/image").output().unwrap();
+    let message = String::from_utf8(output.stderr).unwrap();
+    let cannot = "cannot open the image `no/such/image`";
+    assert!(message.contains(cannot), "{message}");
+}
 
-    pub(crate) fn of_options_and_devices(&self) {
-        let plain = good(self.abi).bytes();
-        let unknown = ["unknown option: `--mam=16`", "--help"];
-        self.complains(&plain, &["--mam=16"], &[], &unknown);
-        let small = ["needs", "1024 KB", "at least `--mem=3`"];
-        self.complains(&plain, &["--mem=1"], &[], &small);
-        let none = ["`service`", "declares no devices"];
-        self.complains(&plain, &["--net:service=tap0"], &[], &none);
-        let devices = with_devices(self.abi).bytes();
-        let both = ["`service` and block device `storage`", "--net:service=tap0"];
-        self.complains(&devices, &[], &[], &both);
-        let disk = Scratch::new(&[0; 513]);
-        let block = format!("--block:storage={}", disk.path().display());
-        let user = "--net:service=user";
-        let odd = ["513 bytes", "truncate -s 1024"];
-        self.complains(&devices, &[user, &block], &[], &odd);
-        let missing = ["no.img", "truncate -s 16M"];
-        self.complains(&devices, &[user, "--block:storage=no.img"], &[], &missing);
-        let tap = "--net:service=fatanotap";
-        let interface = ["`fatanotap`", "ip tuntap add", "=user"];
-        self.complains(&devices, &[tap, &block], &[], &interface);
-    }
+#[test]
+fn options_and_devices() {
+    let plain = good(TENDER.abi).bytes();
+    let unknown = ["unknown option: `--mam=16`", "--help"];
+    TENDER.complains(&plain, &["--mam=16"], &[], &unknown);
+    let small = ["needs", "1024 KB", "at least `--mem=3`"];
+    TENDER.complains(&plain, &["--mem=1"], &[], &small);
+    let none = ["`service`", "declares no devices"];
+    TENDER.complains(&plain, &["--net:service=tap0"], &[], &none);
+    let devices = with_devices(TENDER.abi).bytes();
+    let both = ["`service` and block device `storage`", "--net:service=tap0"];
+    TENDER.complains(&devices, &[], &[], &both);
+    let disk = Scratch::new(&[0; 513]);
+    let block = format!("--block:storage={}", disk.path().display());
+    let user = "--net:service=user";
+    let odd = ["513 bytes", "truncate -s 1024"];
+    TENDER.complains(&devices, &[user, &block], &[], &odd);
+    let missing = ["no.img", "truncate -s 16M"];
+    TENDER.complains(&devices, &[user, "--block:storage=no.img"], &[], &missing);
+    let tap = "--net:service=fatanotap";
+    let interface = ["`fatanotap`", "ip tuntap add", "=user"];
+    TENDER.complains(&devices, &[tap, &block], &[], &interface);
+}
 
-    pub(crate) fn of_too_much_memory(&self) {
-        let image = good(self.abi).offer(DATA).bytes();
-        self.complains(&image, &["--mem=65536G"], &[], &["65536G"]);
-        let most = ["cannot map 6144000", "--mem"];
-        self.complains(&image, &["--mem=60000G"], &[], &most);
-    }
+#[test]
+fn too_much_memory() {
+    let image = good(TENDER.abi).offer(DATA).bytes();
+    TENDER.complains(&image, &["--mem=65536G"], &[], &["65536G"]);
+    let most = ["cannot map 6144000", "--mem"];
+    TENDER.complains(&image, &["--mem=60000G"], &[], &most);
+}
 
-    pub(crate) fn of_a_long_command_line(&self) {
-        let image = good(self.abi).bytes();
-        let long = "x".repeat(8192);
-        self.complains(&image, &["--mem=4"], &[&long], &["8192 bytes, where 8191"]);
-    }
+#[test]
+fn a_long_command_line() {
+    let image = good(TENDER.abi).bytes();
+    let long = "x".repeat(8192);
+    TENDER.complains(&image, &["--mem=4"], &[&long], &["8192 bytes, where 8191"]);
+}
 
-    pub(crate) fn help_and_version_as_data(&self) {
-        let version = format!("{} 0.", self.name);
-        for (option, needle) in [("--help", "--net:NAME=@FD"), ("--version", &version)] {
-            let output = self.command().arg(option).output().unwrap();
-            assert!(output.status.success() && output.stderr.is_empty());
-            assert!(String::from_utf8(output.stdout).unwrap().contains(needle));
-        }
+#[test]
+fn help_and_version_are_data() {
+    let version = format!("{} 0.", TENDER.name);
+    for (option, needle) in [("--help", "--net:NAME=@FD"), ("--version", &version)] {
+        let output = TENDER.command().arg(option).output().unwrap();
+        assert!(output.status.success() && output.stderr.is_empty());
+        assert!(String::from_utf8(output.stdout).unwrap().contains(needle));
     }
 }
