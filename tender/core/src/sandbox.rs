@@ -143,8 +143,12 @@ fn drop_capabilities() -> Result<(), Errno> {
     rustix::thread::set_capabilities(None, none)
 }
 
-/// Closes every descriptor but those `kept`.
-fn close_others(mut kept: Vec<RawFd>) -> Result<(), Errno> {
+/// Closes every descriptor but those `kept`. Whoever owns one of them may neither use nor drop it after.
+///
+/// # Errors
+///
+/// The kernel refuses.
+pub fn close_others(mut kept: Vec<RawFd>) -> Result<(), Errno> {
     kept.sort_unstable();
     let mut from: u32 = 0;
     for fd in kept {
@@ -160,8 +164,8 @@ fn close_others(mut kept: Vec<RawFd>) -> Result<(), Errno> {
 fn close_range(first: u32, last: u32) -> Result<(), Errno> {
     let arguments = [first as usize, last as usize, 0, 0, 0];
     // JUSTIFICATION: closing what this process was started with, and what it opened for itself.
-    // SAFETY: the owners of these descriptors never use or close them again, as `enter` says: from
-    // here on there is only the guest, until the process ends.
+    // SAFETY: the owners of these descriptors never use or close them again, as `close_others` and
+    // `enter` say.
     match unsafe { system::call(libc::SYS_close_range, arguments) } {
         // Before Linux 5.9: one by one, as far as descriptors commonly go.
         Err(Errno::NOSYS) => {

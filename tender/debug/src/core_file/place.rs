@@ -9,6 +9,7 @@
 use std::{
     fs::{self, File},
     io::{self, PipeReader, PipeWriter, Read, Write},
+    mem::ManuallyDrop,
     os::fd::{AsRawFd, RawFd},
     path::{Path, PathBuf},
 };
@@ -89,8 +90,9 @@ impl Place {
         if process::fork()? {
             return Ok(Kept { path, file, keeper });
         }
-        process::alone_with(&theirs);
-        keep(theirs, &path);
+        if process::alone_with(&theirs).is_ok() {
+            keep(theirs, &path);
+        }
         process::end()
     }
 
@@ -152,11 +154,11 @@ impl Place {
                 (path, file, None)
             }
         };
+        // To close them may not be allowed here, least of all before it was said what failed.
+        let (file, keeper) = (ManuallyDrop::new(file), ManuallyDrop::new(keeper));
         super::write(&file, &state, regions, read)?;
-        if let Some(mut keeper) = keeper {
+        if let Some(mut keeper) = keeper.as_ref() {
             keeper.write_all(&[0])?;
-            // To close them may not be allowed here.
-            std::mem::forget((file, keeper));
         }
         Ok(path)
     }
@@ -178,6 +180,8 @@ mod process {
         os::fd::AsRawFd,
     };
 
+    use fata_tender::sandbox;
+
     /// Makes it. `false`: this is it.
     pub(super) fn fork() -> io::Result<bool> {
         // SAFETY: this process has one thread, so no lock is held by one that the child lacks.
@@ -188,21 +192,47 @@ mod process {
     }
 
     /// Gives up all else: what the tender was started with shall end with the tender.
-    pub(super) fn alone_with(tender: &PipeReader) {
+    pub(super) fn alone_with(tender: &PipeReader) -> io::Result<()> {
         // Not for signals from the terminal, which are the tender's to end by.
         // SAFETY: it changes nothing but to whom this process belongs.
         unsafe { libc::setsid() };
-        let ours = tender.as_raw_fd() as libc::c_uint;
-        for (first, last) in [(0, ours - 1), (ours + 1, libc::c_uint::MAX)] {
-            // SAFETY: nothing here uses these descriptors any more, and nothing that owns them is
-            // dropped.
-            unsafe { libc::close_range(first, last, 0) };
-        }
+        // Nothing here uses the others any more, and nothing that owns them is dropped.
+        sandbox::close_others(vec![tender.as_raw_fd()]).map_err(io::Error::from)
     }
 
     /// Ends it without running what the tender registered for its end.
     pub(super) fn end() -> ! {
         // SAFETY: it does not return.
         unsafe { libc::_exit(0) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_written_to_is_not_closed_either() {
+        let (_reader, keeper) = io::pipe().unwrap();
+        let path = PathBuf::from("/dev/full");
+        let file = File::options().write(true).open(&path).unwrap();
+        let place = Place {
+            folder: CoreFolder::new(&std::env::temp_dir()).unwrap(),
+            tender: "fata-test",
+            symbols: PathBuf::new(),
+            pid: 0,
+            kept: Some(Kept { path, file, keeper }),
+        };
+        let links: Vec<_> = place
+            .descriptors()
+            .iter()
+            .map(|fd| format!("/proc/self/fd/{fd}"))
+            .collect();
+        let open = || -> Vec<_> { links.iter().map(|link| fs::read_link(link).ok()).collect() };
+        let before = open();
+        assert!(before.iter().all(Option::is_some));
+        let written = place.write(Registers::default(), 11, &[], |_, _| 0);
+        assert_eq!(written.unwrap_err().kind(), io::ErrorKind::StorageFull);
+        assert_eq!(open(), before);
     }
 }
