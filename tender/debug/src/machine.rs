@@ -271,9 +271,12 @@ impl<M: Machine> Debuggee for Guest<M> {
         let mut registers = self.machine.registers()?;
         registers.rip = registers.rip.wrapping_sub(1);
         self.machine.set_registers(&registers)?;
-        // As without a debugger.
-        let stop = self.turn(false)?;
-        Ok(stop.unwrap_or(Stop::Interrupt))
+        loop {
+            // As without a debugger. The timer may come before the guest does.
+            if let Some(stop) = self.turn(false)? {
+                return Ok(stop);
+            }
+        }
     }
 
     fn kill(&mut self) -> io::Result<Stop> {

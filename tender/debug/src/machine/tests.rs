@@ -130,10 +130,9 @@ fn who_was_made_to_step_runs_on_when_the_debugger_is_gone() {
 
 #[test]
 fn a_halt_of_its_own_is_what_it_is_without_a_debugger() {
-    let mut guest = Guest::new(
-        Toy::new(&[(true, Turn::Breakpoint), (false, Turn::Stopped)]),
-        None,
-    );
+    let again = (false, Turn::Again);
+    let turns = [(true, Turn::Breakpoint), again, (false, Turn::Stopped)];
+    let mut guest = Guest::new(Toy::new(&turns), None);
     guest.attached = true;
     guest.machine.registers.rip = 0x1001;
     assert_eq!(stop(&mut guest), Stop::Breakpoint(0x1000));
