@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: ISC
 //! The hvt tender: runs a unikernel on a virtual CPU of KVM.
 //!
-//! [`main`] attaches the devices of an image, puts it into memory of its own with page tables that
+//! [`run`] attaches the devices of an image, puts it into memory of its own with page tables that
 //! give each segment its rights, and runs it until it halts. Whatever it wants of the host it asks
 //! for in one of eight hypercalls or in a ring.
 //!
@@ -30,7 +30,6 @@ use std::{
     fmt::{self, Display},
     io::{Cursor, Write},
     num::NonZeroU64,
-    process::ExitCode,
 };
 
 use fata_abi::{hvt::ABI_VERSION, note::Target};
@@ -64,12 +63,10 @@ const TENDER: Tender = Tender {
     },
 };
 
-/// Runs the tender with the words that follow the program's name, until the guest ends.
-pub fn main(words: impl IntoIterator<Item = OsString>) -> ExitCode {
-    ExitCode::from(run(words))
-}
-
-/// [`main`], with the exit status as a number.
+/// Runs the tender with the words that follow the program's name. It returns, with the exit status,
+/// only if there is no guest to run: otherwise the process ends as the guest does.
+///
+/// The process must have one thread, as it may fork.
 pub fn run(words: impl IntoIterator<Item = OsString>) -> u8 {
     TENDER.run(words, start)
 }

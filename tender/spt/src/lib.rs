@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: ISC
 //! The spt tender: runs a unikernel in a sandboxed Linux process.
 //!
-//! The image becomes this process. [`main`] maps it at the addresses it was linked for, attaches
+//! The image becomes this process. [`run`] maps it at the addresses it was linked for, attaches
 //! its devices, gives up everything that the process can do besides, and jumps; what is left is the
 //! image's memory, its descriptors, and about ten system calls whose arguments a filter checks. The
 //! tender's own memory is gone by then: the guest cannot read what it knew.
@@ -21,7 +21,6 @@ mod memory;
 use std::{
     ffi::OsString,
     os::fd::{AsFd, AsRawFd, OwnedFd},
-    process::ExitCode,
 };
 
 use fata_abi::{
@@ -53,15 +52,11 @@ const TENDER: Tender = Tender {
     },
 };
 
-/// Runs the tender with the words that follow the program's name. It returns only if there is no
-/// guest to run: otherwise the process becomes the guest, and ends with its status.
+/// Runs the tender with the words that follow the program's name. It returns, with the exit status,
+/// only if there is no guest to run: otherwise the process becomes the guest, and ends with its
+/// status.
 ///
 /// The process must have one thread. Another would find its code gone.
-pub fn main(words: impl IntoIterator<Item = OsString>) -> ExitCode {
-    ExitCode::from(run(words))
-}
-
-/// [`main`], with the exit status as a number.
 pub fn run(words: impl IntoIterator<Item = OsString>) -> u8 {
     TENDER.run(words, start)
 }

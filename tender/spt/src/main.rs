@@ -16,5 +16,5 @@ extern "C" fn main() -> i32 {
 
 #[cfg(not(target_env = "gnu"))]
 fn main() -> std::process::ExitCode {
-    fata_spt::main(std::env::args_os().skip(1))
+    fata_spt::run(std::env::args_os().skip(1)).into()
 }

@@ -41,10 +41,11 @@ pub fn become_tender(args: Vec<OsString>) -> ExitCode {
     end_with_parent();
     let mut args = args.into_iter();
     let target = args.next().unwrap_or_default();
-    if target == Target::Hvt.name() {
-        return fata_hvt::main(args);
-    }
-    fata_spt::main(args)
+    let status = match target == Target::Hvt.name() {
+        true => fata_hvt::run(args),
+        false => fata_spt::run(args),
+    };
+    status.into()
 }
 
 /// Becomes the program that `args` begin with.
