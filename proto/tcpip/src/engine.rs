@@ -151,6 +151,7 @@ impl Engine {
     /// more to do, after others have had their turn.
     pub(crate) fn poll(&mut self, link: &mut dyn Link, now: u64) -> bool {
         self.ip.poll(link, now);
+        self.report_conflicts(now);
         self.poll_dhcp(link, now);
         self.pings.expire(now);
         if self.addresses_version != self.ip.addresses_version() {
@@ -173,13 +174,20 @@ impl Engine {
         any
     }
 
+    /// Tells who has to know that another host has one of our addresses.
+    fn report_conflicts(&mut self, now: u64) {
+        while let Some(conflict) = self.ip.take_conflict() {
+            log::warn!("{}: {conflict}", self.config.label);
+            if let Some(dhcp) = &mut self.dhcp {
+                dhcp.conflict(conflict.address, now);
+            }
+        }
+    }
+
     fn poll_dhcp(&mut self, link: &mut dyn Link, now: u64) {
         let Some(dhcp) = &mut self.dhcp else {
             return;
         };
-        while let Some(address) = self.ip.take_conflict() {
-            dhcp.conflict(address, now);
-        }
         if dhcp.poll(&mut self.ip, link, now) {
             self.lease_changed(now);
         }

@@ -2,6 +2,7 @@
 //! Stacks against each other and against scripted peers, on a wire in memory with a clock that
 //! stands still until nothing is left to do.
 
+mod conflict;
 mod crowd;
 mod dhcp;
 mod hostile;

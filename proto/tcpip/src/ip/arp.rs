@@ -43,7 +43,7 @@ impl Ip {
         let tentative = probe && self.claims.is_tentative(target.into());
         if tentative || self.addresses.has(sender.into()) {
             let claimed = if tentative { target } else { sender };
-            self.conflict(link, claimed.into(), now);
+            self.conflict(link, claimed.into(), Some(*mac), now);
             return;
         }
         if !probe {

@@ -14,6 +14,7 @@
 
 use crate::addr::Addr;
 use alloc::vec::Vec;
+use core::{fmt, net::IpAddr};
 
 use super::SECOND;
 
@@ -84,13 +85,39 @@ pub(super) enum Verdict {
     GiveUp,
 }
 
+/// Another host that has one of our addresses: `Display` tells the user, who alone can mend it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Conflict {
+    pub(crate) address: Addr,
+    /// The other host's address on the link, where it said it.
+    pub(super) station: Option<[u8; 6]>,
+    /// Whether we use the address all the same.
+    pub(super) kept: bool,
+}
+
+impl fmt::Display for Conflict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} is also used by ", IpAddr::from(self.address))?;
+        match self.station {
+            Some([a, b, c, d, e, g]) => {
+                write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")?;
+            }
+            None => f.write_str("another host")?,
+        }
+        f.write_str(match self.kept {
+            true => "; give one of them another address",
+            false => " and was given up",
+        })
+    }
+}
+
 /// All claims, and those that failed.
 #[derive(Default)]
 pub(super) struct Claims {
     claims: Vec<Claim>,
     given_up: Vec<Addr>,
     /// Conflicts that nobody has been told of yet.
-    conflicts: Vec<Addr>,
+    conflicts: Vec<Conflict>,
 }
 
 impl Claims {
@@ -147,8 +174,13 @@ impl Claims {
         Some((message, claim.address))
     }
 
-    /// Another host says that it has `address`.
-    pub(super) fn conflict(&mut self, address: Addr, now: u64) -> Verdict {
+    /// Another host, at `station` if it said where, says that it has `address`.
+    pub(super) fn conflict(
+        &mut self,
+        address: Addr,
+        station: Option<[u8; 6]>,
+        now: u64,
+    ) -> Verdict {
         let claim = self.claims.iter_mut().find(|own| own.address == address);
         let Some(claim) = claim else {
             return Verdict::Ignore;
@@ -169,13 +201,18 @@ impl Claims {
             remember(&mut self.given_up, address);
         }
         if verdict == Verdict::GiveUp || claim.fixed {
-            remember(&mut self.conflicts, address);
+            let conflict = Conflict {
+                address,
+                station,
+                kept: verdict != Verdict::GiveUp,
+            };
+            remember(&mut self.conflicts, conflict);
         }
         verdict
     }
 
     /// The next conflict that nobody has been told of.
-    pub(super) fn take_conflict(&mut self) -> Option<Addr> {
+    pub(super) fn take_conflict(&mut self) -> Option<Conflict> {
         self.conflicts.pop()
     }
 }
@@ -190,19 +227,23 @@ impl Claim {
     }
 }
 
-fn remember(list: &mut Vec<Addr>, address: Addr) {
-    if list.contains(&address) {
+fn remember<T: PartialEq>(list: &mut Vec<T>, item: T) {
+    if list.contains(&item) {
         return;
     }
     if list.len() >= MAX_GIVEN_UP {
         list.remove(0);
     }
-    list.push(address);
+    list.push(item);
 }
 
 #[cfg(test)]
 mod tests {
+    use alloc::string::ToString;
+
     use super::*;
+
+    const STATION: Option<[u8; 6]> = Some([2, 0, 0, 0, 0, 0xab]);
 
     fn v4() -> Addr {
         Addr::from([10, 0, 0, 2])
@@ -249,14 +290,16 @@ mod tests {
         assert_eq!(claims.due(0), Some((introduce, v6())));
         assert_eq!(claims.due(0), None);
         assert!(claims.is_tentative(v6()));
-        assert_eq!(claims.conflict(v6(), 1), Verdict::GiveUp);
+        assert_eq!(claims.conflict(v6(), None, 1), Verdict::GiveUp);
         assert!(claims.is_given_up(v6()));
-        assert_eq!(claims.take_conflict(), Some(v6()));
+        let told = claims.take_conflict().map(|conflict| conflict.to_string());
+        let expected = "fe80::2 is also used by another host and was given up";
+        assert_eq!(told.as_deref(), Some(expected));
         claims.begin(v6(), false, 0);
         while claims.due(0).is_some() {}
         assert_eq!(claims.due(SECOND), Some((announce, v6())));
         assert!(!claims.is_tentative(v6()));
-        assert_eq!(claims.conflict(v6(), SECOND), Verdict::Ignore);
+        assert_eq!(claims.conflict(v6(), None, SECOND), Verdict::Ignore);
     }
 
     /// RFC 5227, section 2.4: (b) for a lease, (c) for what was configured.
@@ -269,11 +312,11 @@ mod tests {
             for second in 0..10 {
                 while claims.due(second * SECOND).is_some() {}
             }
-            assert_eq!(claims.conflict(v4(), second(0)), Verdict::Defend);
-            assert_eq!(claims.conflict(v4(), second(11)), Verdict::Defend);
-            assert_eq!(claims.conflict(v4(), second(12)), again);
+            assert_eq!(claims.conflict(v4(), STATION, second(0)), Verdict::Defend);
+            assert_eq!(claims.conflict(v4(), STATION, second(11)), Verdict::Defend);
+            assert_eq!(claims.conflict(v4(), STATION, second(12)), again);
             let other = Addr::from([10, 0, 0, 3]);
-            assert_eq!(claims.conflict(other, 0), Verdict::Ignore);
+            assert_eq!(claims.conflict(other, STATION, 0), Verdict::Ignore);
         }
     }
 }

@@ -8,7 +8,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use fata_device::{NetInfo, net::Capabilities};
 
 use super::{
-    claim::{Claims, Message, Verdict},
+    claim::{Claims, Conflict, Message, Verdict},
     group::{ALL_HOSTS, Groups, solicited_node},
     hop::Hops,
     icmp_error::Bucket,
@@ -251,9 +251,15 @@ impl Ip {
         }
     }
 
-    /// Another host claims one of our addresses.
-    pub(super) fn conflict(&mut self, link: &mut dyn Link, address: Addr, now: u64) {
-        match self.claims.conflict(address, now) {
+    /// Another host, at `station` if it said where, claims one of our addresses.
+    pub(super) fn conflict(
+        &mut self,
+        link: &mut dyn Link,
+        address: Addr,
+        station: Option<[u8; 6]>,
+        now: u64,
+    ) {
+        match self.claims.conflict(address, station, now) {
             Verdict::Defend => {
                 if let Some(address) = address.as_v4() {
                     self.arp_announce(link, address);
@@ -344,7 +350,7 @@ impl Ip {
 
     /// Takes the next address that another host was found to have too. A lease is not used any more
     /// then, nor is an IPv6 address; an IPv4 address configured by hand is.
-    pub(crate) fn take_conflict(&mut self) -> Option<Addr> {
+    pub(crate) fn take_conflict(&mut self) -> Option<Conflict> {
         self.claims.take_conflict()
     }
 

@@ -85,7 +85,7 @@ impl Ip {
                 creates: false,
             };
             if self.addresses.has(target.into()) {
-                self.conflict(link, target.into(), now);
+                self.conflict(link, target.into(), news.mac, now);
             } else {
                 self.learned(link, target.into(), news, now);
             }
@@ -112,7 +112,7 @@ impl Ip {
                 return;
             }
             if tentative {
-                self.conflict(link, target.into(), now);
+                self.conflict(link, target.into(), None, now);
             } else {
                 self.ndp_announce(link, target, true);
             }

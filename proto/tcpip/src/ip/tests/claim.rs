@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: ISC
 //! Our own addresses: how they are asked for, and what happens if another host has one.
 
+use alloc::string::ToString;
+
 use super::*;
 
 /// RFC 5227, section 2.1.1 and 2.3; RFC 4862, section 5.4.2, after reports on the groups. Neighbours
@@ -55,7 +57,7 @@ fn an_address_of_another_host_is_given_up() {
         host.receive(&frame);
         assert!(!host.ip.has(v6(OWN6)) && host.ip.has(own_local()));
         assert_ne!(host.ip.addresses_version(), before);
-        assert_eq!(host.ip.take_conflict(), Some(v6(OWN6)));
+        assert_eq!(host.ip.take_conflict().map(|it| it.address), Some(v6(OWN6)));
         assert_eq!(host.ip.take_conflict(), None);
     }
 }
@@ -90,7 +92,9 @@ fn a_configured_address_is_defended() {
     host.receive(&thief);
     assert_eq!(host.sent(), [announcement]);
     assert!(host.ip.has(v4(OWN4)));
-    assert_eq!(host.ip.take_conflict(), Some(v4(OWN4)));
+    let told = host.ip.take_conflict().unwrap().to_string();
+    let expected = "10.0.0.2 is also used by 02:00:00:00:00:09; give one of them another address";
+    assert_eq!(told, expected);
 }
 
 /// RFC 2131, section 4.4.1: a lease that another host uses is not taken.
@@ -110,7 +114,7 @@ fn a_lease_is_given_back() {
     );
     host.receive(&arp(2, PEER_MAC, OWN4, OWN_MAC, [0; 4], OWN_MAC));
     assert!(!host.ip.has(v4(OWN4)));
-    assert_eq!(host.ip.take_conflict(), Some(v4(OWN4)));
+    assert_eq!(host.ip.take_conflict().map(|it| it.address), Some(v4(OWN4)));
     // The server may give it once more.
     host.ip.set_lease(None, host.now);
     host.ip.set_lease(lease, host.now);
