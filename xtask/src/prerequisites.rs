@@ -41,6 +41,7 @@ pub(crate) const FOR_TESTS: &[Tool] = &[
         "qemu-system-x86",
         "the nested machine, for hvt where KVM is missing",
     ),
+    tool("gdb", "gdb", "tests of `--gdb` and `--dumpcore`"),
     tool("g++", "g++", "libFuzzer"),
 ];
 

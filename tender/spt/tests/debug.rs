@@ -41,7 +41,7 @@ fn has_gdb() -> bool {
     let gdb = Command::new("gdb").arg("--version").output();
     let found = gdb.is_ok_and(|output| output.status.success());
     if !found {
-        println!("skipped: no gdb on this machine");
+        println!("SKIP debug: gdb is not installed");
     }
     found
 }

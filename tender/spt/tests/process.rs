@@ -87,7 +87,7 @@ impl Drop for Running {
 fn may_look() -> bool {
     let root = fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0);
     if !root {
-        println!("skipped: only root may look into a guest's process");
+        println!("SKIP process: only root may look into a guest's process");
     }
     root
 }

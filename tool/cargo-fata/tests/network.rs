@@ -18,11 +18,11 @@ impl Namespace {
             Ok(output) if output.status.success() => Some(Self(name)),
             Ok(output) => {
                 let reason = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-                eprintln!("skipped: cannot make a network namespace: {reason}");
+                println!("SKIP network: cannot make a network namespace: {reason}");
                 None
             }
             Err(error) => {
-                eprintln!("skipped: cannot run `ip`: {error}");
+                println!("SKIP network: cannot run `ip`: {error}");
                 None
             }
         }

@@ -43,7 +43,7 @@ fn with_tap(test: fn()) {
     let thread = thread::spawn(move || {
         // SAFETY: the call changes what this thread sees of the network, and no memory.
         if unsafe { libc::unshare(libc::CLONE_NEWNET) } != 0 {
-            println!("skipped: only root may make a network namespace");
+            println!("SKIP on_a_tap: only root may make a network namespace");
             return;
         }
         for line in [
@@ -55,7 +55,7 @@ fn with_tap(test: fn()) {
         ] {
             let message = ip(line);
             if !message.is_empty() {
-                println!("skipped: no tap can be made here: `ip {line}`: {message}");
+                println!("SKIP on_a_tap: no tap can be made here: `ip {line}`: {message}");
                 return;
             }
         }
@@ -189,7 +189,7 @@ fn the_host_cuts_and_completes_what_was_left_to_it() {
         assert_eq!(socket.recv(&mut buffer).unwrap(), 101);
         assert_eq!(buffer[..101], data[..101]);
         if !nic.info().offload.udp {
-            println!("skipped: this kernel does not cut UDP for a tap");
+            println!("SKIP on_a_tap: this kernel does not cut UDP for a tap");
             return;
         }
         send(&nic, &data, Some(1000));
