@@ -24,6 +24,8 @@ const DEFEND_INTERVAL: u64 = 10 * SECOND;
 const NEVER: u64 = u64::MAX;
 /// Addresses that were given up and are not taken again.
 const MAX_GIVEN_UP: usize = 8;
+/// Conflicts that wait to be told of; it takes no time until they are.
+const MAX_CONFLICTS: usize = 8;
 
 /// What is said for an address, each after that many seconds. Answers to a question come within one
 /// (RFC 4861, section 10), and announcements of a lease are two apart (RFC 5227, section 1.1).
@@ -97,17 +99,14 @@ pub(crate) struct Conflict {
 
 impl fmt::Display for Conflict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} is also used by ", IpAddr::from(self.address))?;
-        match self.station {
-            Some([a, b, c, d, e, g]) => {
-                write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")?;
-            }
-            None => f.write_str("another host")?,
+        let address = IpAddr::from(self.address);
+        write!(f, "{address} is also used by another host")?;
+        let mut before = ", ";
+        for byte in self.station.iter().flatten() {
+            write!(f, "{before}{byte:02x}")?;
+            before = ":";
         }
-        f.write_str(match self.kept {
-            true => "; give one of them another address",
-            false => " and was given up",
-        })
+        f.write_str(if self.kept { "" } else { ": given up" })
     }
 }
 
@@ -197,18 +196,29 @@ impl Claims {
             _ => Verdict::GiveUp,
         };
         claim.defended = Some(now);
-        if verdict == Verdict::GiveUp {
-            remember(&mut self.given_up, address);
+        let fixed = claim.fixed;
+        let kept = verdict != Verdict::GiveUp;
+        if !kept {
+            self.give_up(address);
         }
-        if verdict == Verdict::GiveUp || claim.fixed {
-            let conflict = Conflict {
+        if (!kept || fixed) && self.conflicts.len() < MAX_CONFLICTS {
+            self.conflicts.push(Conflict {
                 address,
                 station,
-                kept: verdict != Verdict::GiveUp,
-            };
-            remember(&mut self.conflicts, conflict);
+                kept,
+            });
         }
         verdict
+    }
+
+    fn give_up(&mut self, address: Addr) {
+        if self.is_given_up(address) {
+            return;
+        }
+        if self.given_up.len() >= MAX_GIVEN_UP {
+            self.given_up.remove(0);
+        }
+        self.given_up.push(address);
     }
 
     /// The next conflict that nobody has been told of.
@@ -225,16 +235,6 @@ impl Claim {
             (false, _) => ANY6,
         }
     }
-}
-
-fn remember<T: PartialEq>(list: &mut Vec<T>, item: T) {
-    if list.contains(&item) {
-        return;
-    }
-    if list.len() >= MAX_GIVEN_UP {
-        list.remove(0);
-    }
-    list.push(item);
 }
 
 #[cfg(test)]
@@ -293,7 +293,7 @@ mod tests {
         assert_eq!(claims.conflict(v6(), None, 1), Verdict::GiveUp);
         assert!(claims.is_given_up(v6()));
         let told = claims.take_conflict().map(|conflict| conflict.to_string());
-        let expected = "fe80::2 is also used by another host and was given up";
+        let expected = "fe80::2 is also used by another host: given up";
         assert_eq!(told.as_deref(), Some(expected));
         claims.begin(v6(), false, 0);
         while claims.due(0).is_some() {}

@@ -53,7 +53,6 @@ fn an_address_of_two_hosts_is_in_the_log() {
         put(&mut other, &claim, Offload::default());
         world.pass(Duration::from_secs(1));
     }
-    let told =
-        "service: 10.0.0.2 is also used by 02:00:00:00:00:09; give one of them another address";
+    let told = "service: 10.0.0.2 is also used by another host, 02:00:00:00:00:09";
     assert_eq!(LINES.take(), [told]);
 }

@@ -93,7 +93,7 @@ fn a_configured_address_is_defended() {
     assert_eq!(host.sent(), [announcement]);
     assert!(host.ip.has(v4(OWN4)));
     let told = host.ip.take_conflict().unwrap().to_string();
-    let expected = "10.0.0.2 is also used by 02:00:00:00:00:09; give one of them another address";
+    let expected = "10.0.0.2 is also used by another host, 02:00:00:00:00:09";
     assert_eq!(told, expected);
 }
 
