@@ -42,11 +42,9 @@ impl Platform {
     /// Its name in the matrix.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Unix => "unix",
-            Self::Spt => "spt",
             Self::Solo5Spt => "solo5-spt",
-            Self::Hvt => "hvt",
             Self::Solo5Hvt => "solo5-hvt",
+            Self::Unix | Self::Spt | Self::Hvt => self.target().name(),
         }
     }
 

@@ -9,8 +9,8 @@ use anyhow::{Context, Result, bail};
 use fata_device::weather::{Bursts, Chance};
 
 /// Help for the options, each line indented for a list of options.
-pub const HELP: &str = "\
-  --loss CHANCE           lose frames, each by itself; a chance is 1% or 0.01
+pub const HELP: &str =
+    "  --loss CHANCE           lose frames, each by itself; a chance is 1% or 0.01
   --burst CHANCE/CHANCE   lose all frames of a burst: the chance that one begins, and that it ends
   --corrupt CHANCE        turn a bit round
   --truncate CHANCE       cut frames off
