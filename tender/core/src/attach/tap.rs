@@ -115,11 +115,12 @@ fn examine(descriptor: &OwnedFd, wants: Wants) -> Result<(u16, Option<Vnet>), Er
     };
     check_flags(flags, wants)?;
     let vnet = match flags & IFF_VNET_HDR {
-        0 => None,
-        _ => Some(set_vnet(descriptor, wants).map_err(|error| {
-            Error::cannot("be set up for offloads")(error).hint("or open it without IFF_VNET_HDR")
-        })?),
+        0 => ifreq::set_offloads(descriptor, 0).map(|()| None),
+        _ => set_vnet(descriptor, wants).map(Some),
     };
+    let vnet = vnet.map_err(|error| {
+        Error::cannot("be set up for offloads")(error).hint("or open it without IFF_VNET_HDR")
+    })?;
     // The interface may be in another network namespace, where its name means nothing here.
     let mtu = ifreq::mtu(control_socket()?, &interface).unwrap_or(DEFAULT_MTU);
     Ok((mtu, vnet))
