@@ -15,7 +15,7 @@ const STATES: u32 = 0b1110_0111;
 const ALL: u32 = u32::MAX;
 
 /// Leaf and subleaf, and the bits of eax, ebx, ecx and edx that are kept.
-const KEPT: [(u32, u32, [u32; 4]); 15] = [
+const KEPT: [(u32, u32, [u32; 4]); 14] = [
     // Number of leaves, and the vendor.
     (0, 0, [ALL; 4]),
     // Model, as errata are by model. Size of a cache line. SSE3, PCLMULQDQ, SSSE3, FMA, CMPXCHG16B,
@@ -46,8 +46,6 @@ const KEPT: [(u32, u32, [u32; 4]); 15] = [
     (0x8000_0007, 0, [0, 0, 0, 0x100]),
     // Widths of addresses.
     (0x8000_0008, 0, [0xffff, 0, 0, 0]),
-    // LFENCE waits for all before it; null selectors clear their base.
-    (0x8000_0021, 0, [0x44, 0, 0, 0]),
 ];
 
 /// What of `supported` a guest sees. The index of leaves without subleaves is zero there.
@@ -153,7 +151,18 @@ mod tests {
         assert_eq!(edx & bits([7, 9, 14, 28]), 0);
         // SVM.
         assert_eq!(find(&seen, 0x8000_0001, 0).unwrap().ecx & bits([2]), 0);
-        for leaf in [4, 5, 6, 0xa, 0xb, 0x12, 0x15, 0x4000_0000, 0x8000_0002] {
+        for leaf in [
+            4,
+            5,
+            6,
+            0xa,
+            0xb,
+            0x12,
+            0x15,
+            0x4000_0000,
+            0x8000_0002,
+            0x8000_0021,
+        ] {
             assert!(find(&seen, leaf, 0).is_none(), "{leaf:#x}");
         }
         assert!(find(&seen, 7, 2).is_none());
