@@ -6,9 +6,9 @@
 //! ```
 //!
 //! START is when it asked, in nanoseconds since the guest began; DURATION is how long the host took.
-//! Arguments are decimal, or hexadecimal if they are addresses, or names of devices; a RESULT is decimal, that of Linux
-//! for a system call (less than zero: the number of an error), or `?` of what never returned. Words
-//! are separated by single blanks.
+//! Arguments are decimal, or hexadecimal if they are addresses, or names of devices; a RESULT is
+//! decimal, that of Linux for a system call (less than zero: the number of an error), or `?` of what
+//! never returned. Words are separated by single blanks.
 
 pub mod calls;
 
