@@ -291,9 +291,16 @@ fn readable(connection: BorrowedFd<'_>) -> bool {
     poll(&mut polled, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
 }
 
-/// What the calling thread may do for a guest of this kind, besides what its machine takes.
+/// Has the calling thread's process interrupted every [`PATIENCE`] milliseconds, for another thread to
+/// end a turn of its guest. Which one gets the signal is not said: each must be allowed what [`rules`]
+/// allow.
+pub fn interrupt() {
+    timer::every(PATIENCE);
+}
+
+/// What a thread may do for a guest of this kind, besides what its machine takes.
 pub fn rules() -> [Rule; 2] {
-    const WHY: &str = "interrupt a guest to see what gdb wants";
+    const WHY: &str = "interrupt a guest to see what gdb wants, or to end it";
     [
         Rule::new(libc::SYS_rt_sigreturn, &[], WHY),
         Rule::new(libc::SYS_setitimer, &[Equal(0, 0)], WHY),

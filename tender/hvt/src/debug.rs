@@ -20,6 +20,7 @@ use crate::{
     STOPPED, TENDER, answer, filter,
     hypercall::{Fault, Host, Outcome},
     hypervisor::{Exit, Failure, Hypervisor},
+    ring::Wake,
 };
 
 /// Opens what is asked for, if anything is.
@@ -32,12 +33,14 @@ pub(crate) fn open(run: &Run) -> Result<Option<Tools>, Error> {
 }
 
 /// Closes the filter around this thread, which may do what `rules` say and what `tools` need, and
-/// runs the guest to its end, which is that of the process. `entry`: the image's first instruction.
+/// runs the guest to its end, which is that of the process. `rings` say if it lies; `entry` is the
+/// image's first instruction.
 pub(crate) fn run(
     mut tools: Tools,
     mut rules: Vec<Rule>,
     hypervisor: &mut impl Hypervisor,
     host: &mut Host<'_>,
+    rings: Option<&Wake<'static>>,
     entry: u64,
 ) -> Result<Never, Error> {
     rules.extend(tools.rules());
@@ -45,6 +48,8 @@ pub(crate) fn run(
     let cpu = Cpu {
         hypervisor,
         host,
+        rings,
+        called: false,
         trace: tools.trace.take(),
     };
     let mut guest = Guest::new(cpu, tools.core.take());
@@ -69,6 +74,9 @@ pub(crate) fn run(
 struct Cpu<'a, 'b, H> {
     hypervisor: &'a mut H,
     host: &'a mut Host<'b>,
+    rings: Option<&'a Wake<'static>>,
+    /// It has made a hypercall.
+    called: bool,
     trace: Option<Trace>,
 }
 
@@ -112,9 +120,18 @@ impl<H: Hypervisor> Machine for Cpu<'_, '_, H> {
     }
 
     fn turn(&mut self, attached: bool) -> Turn {
-        match self.hypervisor.run() {
+        // Before a run and after it: the timer that ends one may have been stopped meanwhile.
+        let lied = || self.rings.is_some_and(Wake::lied);
+        let exit = match lied() {
+            true => Exit::Interrupted,
+            false => self.hypervisor.run(),
+        };
+        if lied() {
+            return Turn::Stopped;
+        }
+        match exit {
             Exit::Failed(Failure::Halted) if attached => Turn::Breakpoint,
-            exit => answer(exit, self.hypervisor, |port, value| {
+            exit => answer(exit, &mut self.called, self.hypervisor, |port, value| {
                 call(self.host, self.trace.as_mut(), attached, port, value)
             }),
         }

@@ -7,7 +7,7 @@
 //! thread has rules for its own work and its guest's devices alone.
 //!
 //! Behind [`close`] nothing asks for memory or gives any back, no thread starts or ends, and there is
-//! no signal handler: none of what that takes is allowed. Addresses are not checked, which here are
+//! no signal handler, unless the guest is looked into: none of what that takes is allowed. Addresses are not checked, which here are
 //! the tender's own.
 //!
 //! Read first: [`fata_tender::seccomp`].

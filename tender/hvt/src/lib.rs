@@ -123,7 +123,7 @@ fn become_guest(
     filter::enter(kept, guest.has_child || tools.is_some())?;
     settle();
     for server in servers {
-        server.start(&attachments)?;
+        server.start(&attachments, tools.is_some())?;
     }
     let mut host = Host {
         memory,
@@ -140,7 +140,7 @@ fn become_guest(
     };
     if let Some((tools, entry)) = tools {
         let rules = filter::rules(thread, &attachments);
-        return debug::run(tools, rules, &mut hypervisor, &mut host, entry);
+        return debug::run(tools, rules, &mut hypervisor, &mut host, rings, entry);
     }
     filter::close(thread, &attachments)?;
     system::exit(run_guest(&mut hypervisor, &mut host))
@@ -158,9 +158,12 @@ fn settle() {
 /// Runs the guest until it ends, and returns the exit status. Nothing here asks for memory, which the
 /// filter does not allow.
 fn run_guest(hypervisor: &mut impl Hypervisor, host: &mut Host<'_>) -> u8 {
+    let mut called = false;
     loop {
         let exit = hypervisor.run();
-        match answer(exit, hypervisor, |port, value| host.call(port, value)) {
+        match answer(exit, &mut called, hypervisor, |port, value| {
+            host.call(port, value)
+        }) {
             Turn::Ended { status, .. } => return status,
             Turn::Stopped => return STOPPED,
             _ => {}
@@ -169,14 +172,19 @@ fn run_guest(hypervisor: &mut impl Hypervisor, host: &mut Host<'_>) -> u8 {
 }
 
 /// Does what a guest wants that has stopped, a hypercall by `call`; or says why it is stopped for good.
+/// `called`: it has made one, so its CPU came to its code.
 fn answer(
     exit: Exit,
+    called: &mut bool,
     hypervisor: &impl Hypervisor,
     call: impl FnOnce(u16, u32) -> Result<Outcome, Fault>,
 ) -> Turn {
     match exit {
         Exit::Out { port, value } => match call(port, value) {
-            Ok(Outcome::Continue) => Turn::Again,
+            Ok(Outcome::Continue) => {
+                *called = true;
+                Turn::Again
+            }
             Ok(Outcome::Halted { status, cookie }) => {
                 // As `exit` has it: the low byte.
                 let status = status as u8;
@@ -186,7 +194,7 @@ fn answer(
         },
         Exit::Interrupted => Turn::Again,
         Exit::Debug(status) => Turn::Debug(status),
-        Exit::Failed(failure) if probe::contains(hypervisor.instruction()) => {
+        Exit::Failed(failure) if !*called && probe::contains(hypervisor.instruction()) => {
             say(format_args!("{}", NoCpu(failure)));
             let (status, cookie) = (FAILURE, 0);
             Turn::Ended { status, cookie }
@@ -210,3 +218,6 @@ pub fn say(what: fmt::Arguments<'_>) {
     let len = line.position() as usize;
     let _ = rustix::io::write(rustix::stdio::stderr(), &line.get_ref()[..len]);
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,7 +19,7 @@ use std::{
     mem::MaybeUninit,
     os::fd::{AsFd, OwnedFd},
     sync::atomic::{
-        AtomicU32,
+        AtomicBool, AtomicU32,
         Ordering::{Acquire, Relaxed, Release, SeqCst},
         fence,
     },
@@ -145,19 +145,25 @@ impl<'m> Host<'m> {
     }
 }
 
-/// How the thread of the virtual CPU sleeps, and those of rings wake it.
+/// How the thread of the virtual CPU sleeps, and what those of rings let it know.
 #[derive(Debug)]
 pub struct Wake<'m> {
     rings: [&'m Ring; 2],
     /// Not zero while that thread sleeps, or is about to. It sleeps on this word.
     sleeping: AtomicU32,
+    /// The guest has lied.
+    lied: AtomicBool,
 }
 
 impl<'m> Wake<'m> {
     /// For a guest with these rings.
     pub fn new(rings: [&'m Ring; 2]) -> Self {
-        let sleeping = AtomicU32::new(0);
-        Self { rings, sleeping }
+        let (sleeping, lied) = (AtomicU32::new(0), AtomicBool::new(false));
+        Self {
+            rings,
+            sleeping,
+            lied,
+        }
     }
 
     /// Sleeps until the guest has a commit to take from one of its rings, for `timeout` at most. May
@@ -182,6 +188,12 @@ impl<'m> Wake<'m> {
         if self.sleeping.load(Relaxed) != 0 && self.sleeping.swap(0, Relaxed) != 0 {
             let _ = futex::wake(&self.sleeping, futex::Flags::PRIVATE, 1);
         }
+    }
+
+    /// Whether the guest has lied in a ring, and so is to run no more. That is said only of one that
+    /// is looked into: any other is gone by then.
+    pub fn lied(&self) -> bool {
+        self.lied.load(Acquire)
     }
 }
 

@@ -189,6 +189,7 @@ pub const ALL: &[Case] = &[
     row("gdb-goes", "debug", debug::gdb_goes),
     row("core-fault", "exception", debug::core_file),
     row("core-panic", "panic", debug::core_file_of_panic),
+    row("core-lie", "hostile", hostile::core_file_of_a_lie),
     row("core-none", "quiet", debug::core_file_of_none),
     row("trace", "quiet", debug::trace),
     row("hostile-refused", "hostile", hostile::refused),

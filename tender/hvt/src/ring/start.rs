@@ -3,17 +3,20 @@
 
 use std::{
     os::fd::{AsFd, AsRawFd, RawFd},
+    sync::atomic::Ordering::Release,
     thread,
 };
 
 use fata_abi::{
+    HandleSet,
     hvt::{
         KICK_PORT,
         ring::{BLOCK, BLOCK_RING_OFFSET, NET},
     },
     manifest::Attachment,
 };
-use fata_tender::{Error, FAILURE, system};
+use fata_tender::{Error, FAILURE, Never, system};
+use fata_tender_debug::machine;
 
 use super::{Bell, Host, Wake, block::Block, net::Net, serve};
 use crate::{
@@ -85,28 +88,34 @@ impl Server {
         [self.bell.epoll.as_raw_fd(), self.bell.kick.as_raw_fd()]
     }
 
-    /// Starts its thread behind its filter, for a guest with these devices.
+    /// Starts its thread behind its filter, for a guest with these devices that may be `looked_into`.
     ///
     /// # Errors
     ///
     /// The host refuses.
-    pub fn start(self, devices: &[Attachment]) -> Result<(), Error> {
+    pub fn start(self, devices: &[Attachment], looked_into: bool) -> Result<(), Error> {
         let devices = devices.to_vec();
-        let started = thread::Builder::new().spawn(move || self.run(&devices));
+        let started = thread::Builder::new().spawn(move || self.run(&devices, looked_into));
         started.map(drop).map_err(Error::cannot("start a thread"))
     }
 
-    /// Serves the ring, and ends the process when the guest lies.
-    fn run(mut self, devices: &[Attachment]) {
+    /// Serves the ring, and ends the process when the guest lies; or has the thread of the virtual
+    /// CPU do so between two turns, which alone has what a debugger or a core file shows.
+    fn run(mut self, devices: &[Attachment], looked_into: bool) -> Never {
         let epoll = self.bell.epoll.as_raw_fd();
         let thread = match self.work {
             Work::Net(_) => Thread::Net { epoll },
             Work::Block(_) => Thread::Block { epoll },
         };
-        if let Err(error) = filter::close(thread, devices) {
+        let mut rules = filter::rules(thread, devices);
+        if looked_into {
+            rules.extend(machine::rules());
+        }
+        if let Err(error) = filter::install(&rules) {
             eprintln!("fata-hvt: {error}");
             system::exit(FAILURE);
         }
+        let wake = self.host.wake;
         let Err(lie) = serve(self.host, &self.bell, |host, readable| {
             match &mut self.work {
                 Work::Net(net) => net.round(host, readable),
@@ -114,6 +123,14 @@ impl Server {
             }
         });
         say(format_args!("the guest was stopped: {lie}"));
-        system::exit(STOPPED)
+        if !looked_into {
+            system::exit(STOPPED);
+        }
+        wake.lied.store(true, Release);
+        machine::interrupt();
+        let mut unheard = HandleSet::EMPTY;
+        loop {
+            self.bell.hear(&mut unheard, true);
+        }
     }
 }

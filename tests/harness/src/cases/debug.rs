@@ -17,7 +17,7 @@ const MARK: &[u8; 16] = b"places to debug:";
 /// What the image is told to end with.
 const STATUS: u64 = 7;
 const RDI: usize = 5;
-const SEGMENTATION_FAULT: u16 = 11;
+pub(super) const SEGMENTATION_FAULT: u16 = 11;
 const ABORT: u16 = 6;
 
 /// Places in the image.
@@ -200,7 +200,7 @@ pub(super) fn gdb_goes(lab: &Lab) -> Check {
 /// An image that fails leaves a core file, with its registers and memory.
 pub(super) fn core_file(lab: &Lab) -> Check {
     applies(lab)?;
-    let (outcome, core) = dumped(lab, lab.launch())?;
+    let (outcome, core) = dumped(lab, lab.launch(), Launch::run)?;
     let rip = judge(lab, core, SEGMENTATION_FAULT)?;
     match lab.platform {
         Platform::Hvt => outcome.says(&format!("rip {rip:#018x}")),
@@ -216,13 +216,13 @@ pub(super) fn core_file_of_panic(lab: &Lab) -> Check {
 
 /// The same of any image, which `launch` runs.
 pub(super) fn aborted(lab: &Lab, launch: Launch) -> Check {
-    let (outcome, core) = dumped(lab, launch)?;
+    let (outcome, core) = dumped(lab, launch, Launch::run)?;
     outcome.aborts()?;
     judge(lab, core, ABORT).map(drop)
 }
 
 /// The instruction pointer in a core file that has this signal, and the image's code there.
-fn judge(lab: &Lab, core: Option<Vec<u8>>, expected: u16) -> Result<u64, Ending> {
+pub(super) fn judge(lab: &Lab, core: Option<Vec<u8>>, expected: u16) -> Result<u64, Ending> {
     let core = core.ok_or_else(|| Ending::Failed("no core file".to_owned()))?;
     let (signal, rip) = state(&core)?;
     equal("signal", signal.into(), expected.into())?;
@@ -235,7 +235,7 @@ fn judge(lab: &Lab, core: Option<Vec<u8>>, expected: u16) -> Result<u64, Ending>
 /// One that does not fail leaves nothing.
 pub(super) fn core_file_of_none(lab: &Lab) -> Check {
     applies(lab)?;
-    let (outcome, core) = dumped(lab, lab.launch())?;
+    let (outcome, core) = dumped(lab, lab.launch(), Launch::run)?;
     outcome.success()?;
     match core {
         None => Ok(()),
@@ -243,15 +243,17 @@ pub(super) fn core_file_of_none(lab: &Lab) -> Check {
     }
 }
 
-/// Runs an image to its end, and returns what it left.
-fn dumped(lab: &Lab, launch: Launch) -> Result<(Outcome, Option<Vec<u8>>), Ending> {
+/// Runs an image to its end, by `run`, and returns what it left.
+pub(super) fn dumped(
+    lab: &Lab,
+    launch: Launch,
+    run: impl FnOnce(Launch) -> Result<Outcome, Ending>,
+) -> Result<(Outcome, Option<Vec<u8>>), Ending> {
     let folder = lab.scratch.join("cores");
     let _ = fs::remove_dir_all(&folder);
     let made = fs::create_dir_all(&folder);
     made.map_err(|error| Ending::Failed(format!("cannot make {folder:?}: {error}")))?;
-    let outcome = launch
-        .option(format!("--dumpcore={}", folder.display()))
-        .run()?;
+    let outcome = run(launch.option(format!("--dumpcore={}", folder.display())))?;
     let files = || -> Vec<PathBuf> {
         let entries = fs::read_dir(&folder).into_iter().flatten().flatten();
         entries.map(|entry| entry.path()).collect()

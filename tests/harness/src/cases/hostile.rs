@@ -10,7 +10,7 @@
 use std::{fs, io, path::PathBuf};
 
 pub(super) use self::endless::endless;
-use super::Lab;
+use super::{Lab, debug};
 use crate::{
     launch::{Launch, Running},
     namespace::Namespace,
@@ -202,6 +202,22 @@ pub(super) fn indices(lab: &Lab) -> Check {
             );
             attacker.stopped(launch, why)?;
         }
+    }
+    Ok(())
+}
+
+/// A lie that the thread of a ring sees leaves the core file that of the virtual CPU writes.
+pub(super) fn core_file_of_a_lie(lab: &Lab) -> Check {
+    let attacker = Attacker::on_hvt(lab)?;
+    for handle in ["1", "2"] {
+        let launch = words(
+            attacker.launch("ring"),
+            &[("handle", handle), ("at", "entries"), ("len", "1025")],
+        );
+        let (outcome, core) = debug::dumped(lab, launch, |launch| attacker.end(launch))?;
+        outcome.aborts()?;
+        outcome.says("fata-hvt: the guest was stopped: in a ring, ")?;
+        debug::judge(lab, core, debug::SEGMENTATION_FAULT)?;
     }
     Ok(())
 }
