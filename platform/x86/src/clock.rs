@@ -15,7 +15,6 @@ const SECOND: u64 = 1_000_000_000;
 #[derive(Debug)]
 pub struct Clock {
     nanoseconds: Cell<Factor>,
-    ticks: Cell<Factor>,
     start: Cell<u64>,
     last: Cell<u64>,
 }
@@ -31,7 +30,6 @@ impl Clock {
     pub const fn new() -> Self {
         Self {
             nanoseconds: Cell::new(Factor::ZERO),
-            ticks: Cell::new(Factor::ZERO),
             start: Cell::new(0),
             last: Cell::new(0),
         }
@@ -40,7 +38,6 @@ impl Clock {
     /// Starts the clock over a counter of `frequency` ticks a second, which is less than 2⁶³.
     pub fn start(&self, frequency: u64) {
         self.nanoseconds.set(Factor::new(SECOND, frequency));
-        self.ticks.set(Factor::new(frequency, SECOND));
         self.start.set(cpu::ticks());
         self.last.set(self.start.get());
     }
@@ -51,12 +48,6 @@ impl Clock {
         let last = self.last.get().max(cpu::ticks());
         self.last.set(last);
         self.nanoseconds.get().times(last - self.start.get())
-    }
-
-    /// What the counter shows when [`now`](Self::now) has come to `moment`, or a few ticks later.
-    pub fn ticks_at(&self, moment: u64) -> u64 {
-        let ticks = self.ticks.get().times(moment).saturating_add(2);
-        self.start.get().saturating_add(ticks)
     }
 }
 
@@ -133,31 +124,6 @@ mod tests {
                 assert!(
                     off <= 1 + count / frequency / 31_557_600,
                     "{frequency} {ticks}"
-                );
-            }
-        }
-    }
-
-    #[test]
-    fn a_moment_is_not_before_it_is_reached() {
-        let mut random = 0x9e37_79b9_7f4a_7c15u64;
-        for frequency in &FREQUENCIES[2..8] {
-            let clock = Clock::new();
-            clock.nanoseconds.set(Factor::new(SECOND, *frequency));
-            clock.ticks.set(Factor::new(*frequency, SECOND));
-            for _ in 0..1000 {
-                random = random
-                    .wrapping_mul(6_364_136_223_846_793_005)
-                    .wrapping_add(1);
-                // Up to a year.
-                let moment = (random >> 9) >> (random & 31);
-                let ticks = clock.ticks_at(moment);
-                let shown = clock.nanoseconds.get().times(ticks);
-                let tick = SECOND / frequency + 1;
-                assert!(shown >= moment, "{frequency} {moment}: {shown}");
-                assert!(
-                    shown <= moment + 3 * tick + 2,
-                    "{frequency} {moment}: {shown}"
                 );
             }
         }
