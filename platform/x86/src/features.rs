@@ -39,7 +39,7 @@ pub struct Features {
 }
 
 impl Features {
-    /// What CPUID says.
+    /// What CPUID says, in few questions: for each, a virtual CPU stops.
     pub fn of_this_cpu() -> Self {
         let basic = __cpuid(1).ecx;
         let leaves = __cpuid(0).eax;
@@ -49,18 +49,13 @@ impl Features {
         } else {
             (0, 0)
         };
-        let extended = if __cpuid(0x8000_0000).eax > 0x8000_0000 {
-            __cpuid(0x8000_0001).edx
-        } else {
-            0
-        };
+        // There on every CPU: it says that there is a 64-bit mode.
+        let extended = __cpuid(0x8000_0001).edx;
         let has = |word: u32, bit: u32| word >> bit & 1 != 0;
         let when = |condition, bits| if condition { bits } else { 0 };
         let xsave = has(basic, 26) && leaves >= 0xd;
-        let offered = || {
-            let leaf = __cpuid_count(0xd, 0);
-            u64::from(leaf.edx) << 32 | u64::from(leaf.eax)
-        };
+        // The upper half, in edx, has nothing that is switched on.
+        let offered = || u64::from(__cpuid_count(0xd, 0).eax);
         Self {
             no_execute: has(extended, 20),
             giant_pages: has(extended, 26),
@@ -111,9 +106,12 @@ impl Features {
         if self.no_execute {
             // SAFETY: every CPU with 64 bits has the register.
             let efer = unsafe { cpu::read_msr(cpu::EFER) };
-            // SAFETY: so does it, by the second promise, the bit. Page tables without bit 63, which
-            // are all there are without this, mean what they meant.
-            unsafe { cpu::write_msr(cpu::EFER, efer | EFER_NO_EXECUTE) };
+            // A virtual CPU stops for each of these instructions, so none is in vain.
+            if efer & EFER_NO_EXECUTE == 0 {
+                // SAFETY: so does it, by the second promise, the bit. Page tables without bit 63,
+                // which are all there are without this, mean what they meant.
+                unsafe { cpu::write_msr(cpu::EFER, efer | EFER_NO_EXECUTE) };
+            }
         }
     }
 }

@@ -136,12 +136,19 @@ impl Tables {
         let mut at = start;
         while at < end {
             let level = self.largest(at, end - at);
-            let entry = self.enter(at, level)?;
-            if entry.get() != 0 {
-                return Err(Error::Invalid);
+            let table = self.enter(at, level)?;
+            let bits = self.bits(rights, level);
+            // As far as this table goes, and pages of this size fit.
+            let table_end = (at | (size(level + 1) - 1)) + 1;
+            let pages_end = end & !(size(level) - 1);
+            while at < table_end.min(pages_end) {
+                let entry = Entry::of(table, at, level);
+                if entry.get() != 0 {
+                    return Err(Error::Invalid);
+                }
+                entry.set(at | bits);
+                at += size(level);
             }
-            entry.set(at | self.bits(rights, level));
-            at += size(level);
         }
         Ok(())
     }
@@ -174,8 +181,8 @@ impl Tables {
         PRESENT | ACCESSED | large | rights
     }
 
-    /// The entry for `at` on `level`, with tables on the way to it. Fails where a page is in the way.
-    fn enter(&mut self, at: u64, level: u32) -> Result<Entry, Error> {
+    /// The table of `level` for `at`, with those on the way to it. Fails where a page is in the way.
+    fn enter(&mut self, at: u64, level: u32) -> Result<*mut Table, Error> {
         let mut table = self.root;
         let mut above = ROOT;
         while above > level {
@@ -192,7 +199,7 @@ impl Tables {
             };
             above -= 1;
         }
-        Ok(Entry::of(table, at, level))
+        Ok(table)
     }
 
     /// The entry of the page at `at`, or the one that says that there is none, with its level.
@@ -238,7 +245,11 @@ impl Tables {
             return Err(Error::Unspecified);
         }
         self.free.start = end;
-        Ok(ptr::with_exposed_provenance_mut(start))
+        let table = ptr::with_exposed_provenance_mut(start);
+        // It is zero already. But a host that finds a page read first gives one that it shares, and
+        // on the first write has to take it away again and copy it.
+        Entry::of(table, 0, 0).set(0);
+        Ok(table)
     }
 }
 
