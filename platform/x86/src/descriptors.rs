@@ -32,13 +32,12 @@ const TASK_DESCRIPTOR: u64 = 0x89;
 /// debugging.
 const STACK: usize = 8192;
 
-/// All tables, and the stacks.
+/// All tables.
 #[repr(C, align(16))]
 struct Descriptors {
     gates: [[u64; 2]; VECTORS],
     segments: [u64; 5],
     task: TaskState,
-    stacks: [[u8; STACK]; 2],
 }
 
 /// The CPU's task state, in words of 4 bytes as it is not aligned to 8.
@@ -71,8 +70,18 @@ static PLACE: Place = Place(UnsafeCell::new(Descriptors {
     gates: [[0; 2]; VECTORS],
     segments: [0; 5],
     task: TaskState([0; 26]),
-    stacks: [[0; STACK]; 2],
 }));
+
+/// The stacks of IST.
+#[repr(C, align(16))]
+struct Stacks(UnsafeCell<[[u8; STACK]; 2]>);
+
+// SAFETY: nothing refers to them; an exception finds them by the task state.
+unsafe impl Sync for Stacks {}
+
+/// Behind all that an image without an exception touches.
+#[unsafe(link_section = ".bss.stacks")]
+static STACKS: Stacks = Stacks(UnsafeCell::new([[0; STACK]; 2]));
 
 /// Fills in the tables and loads them.
 ///
@@ -83,7 +92,7 @@ static PLACE: Place = Place(UnsafeCell::new(Descriptors {
 pub(crate) unsafe fn load() {
     // SAFETY: called once, and nobody else refers to it.
     let tables = unsafe { &mut *PLACE.0.get() };
-    let address = (&raw const tables.stacks).addr() as u64;
+    let address = STACKS.0.get().addr() as u64;
     tables
         .task
         .set([address + STACK as u64, address + 2 * STACK as u64]);
