@@ -8,7 +8,7 @@
 //! Read first: AMD64 Architecture Programmer's Manual, volume 2, chapter 5; or Intel SDM, volume 3,
 //! chapter 5.
 
-use std::{iter, ops::Range};
+use std::ops::Range;
 
 use fata_abi::{
     hvt::{BOOT_INFO, LOW_MEMORY},
@@ -58,14 +58,14 @@ const EXECUTABLE: u64 = PRESENT | USED;
 /// # Errors
 ///
 /// There is so much memory, or an image so scattered, that the tables have no room.
-pub fn prepare(memory: &Memory, image: &Image, end: u64, gigabyte: bool) -> Result<(), Error> {
-    // What is not used of it is not touched, and so costs nothing.
-    let mut low = vec![0; (LOW_MEMORY / 8) as usize];
+pub fn prepare(memory: &mut Memory, image: &Image, end: u64, gigabyte: bool) -> Result<(), Error> {
+    let low = memory.fresh(0, LOW_MEMORY).expect("low memory");
     let mut tables = Tables {
-        low: low.as_chunks_mut().0,
-        used: 1,
+        low: low.as_chunks_mut().0.as_chunks_mut().0,
+        used: 0,
         gigabyte,
     };
+    tables.add()?;
     tables.map(BOOT_INFO..PROBE, READ_ONLY)?;
     tables.map(PROBE..LOW_MEMORY, EXECUTABLE)?;
     let mut at = LOAD_MIN;
@@ -75,11 +75,8 @@ pub fn prepare(memory: &Memory, image: &Image, end: u64, gigabyte: bool) -> Resu
         at = segment.end;
     }
     tables.map(at..end, DATA)?;
-    tables.low[page_number(GDT)][..DESCRIPTORS.len()].copy_from_slice(&DESCRIPTORS);
-    for at in iter::once(GDT).chain(addresses().take(tables.used)) {
-        let words = tables.low[page_number(at)].map(u64::to_le_bytes);
-        memory.put(at, words.as_flattened()).expect("low memory");
-    }
+    tables.low[page_number(GDT)][..DESCRIPTORS.len()]
+        .copy_from_slice(&DESCRIPTORS.map(u64::to_le_bytes));
     Ok(())
 }
 
@@ -93,8 +90,8 @@ fn rights(segment: &Segment) -> u64 {
 
 /// Page tables in the making.
 struct Tables<'a> {
-    /// Low memory as it will be, in pages.
-    low: &'a mut [[u64; 512]],
+    /// Low memory, in pages of words.
+    low: &'a mut [[[u8; 8]; 512]],
     /// How many tables there are.
     used: usize,
     gigabyte: bool,
@@ -113,7 +110,7 @@ impl Tables<'_> {
             };
             let table = self.table(at, level)?;
             for entry in &mut self.low[table][index(at, level)..] {
-                *entry = at | rights | large;
+                *entry = (at | rights | large).to_le_bytes();
                 at += size;
                 // At the end, and where larger pages may begin to fit.
                 if range.end - at < size || at.is_multiple_of(size * 512) {
@@ -128,14 +125,24 @@ impl Tables<'_> {
     fn table(&mut self, of: u64, level: u32) -> Result<usize, Error> {
         let mut table = page_number(CR3);
         for above in (level + 1..=4).rev() {
-            let entry = &mut self.low[table][index(of, above)];
-            if *entry == 0 {
-                let next = addresses().nth(self.used).ok_or_else(too_many)?;
-                *entry = next | PRESENT | WRITE | USED;
-                self.used += 1;
+            let index = index(of, above);
+            let mut entry = u64::from_le_bytes(self.low[table][index]);
+            if entry == 0 {
+                entry = self.add()? | PRESENT | WRITE | USED;
+                self.low[table][index] = entry.to_le_bytes();
             }
-            table = page_number(*entry);
+            table = page_number(entry);
         }
+        Ok(table)
+    }
+
+    /// Address of one table more.
+    fn add(&mut self) -> Result<u64, Error> {
+        let table = addresses().nth(self.used).ok_or_else(too_many)?;
+        self.used += 1;
+        // It is zero. But the kernel gives a page that is read before it is written twice: one that
+        // all share, and then a copy.
+        self.low[page_number(table)][0] = [0; 8];
         Ok(table)
     }
 }

@@ -86,7 +86,8 @@ fn start(run: &Run) -> Result<Never, Error> {
         .load(&guest.source, image)
         .map_err(|error| error.about(run.image.display()))?;
     boot::write(&memory, &layout, &guest, kvm.tsc_frequency()?)?;
-    cpu::prepare(&memory, image, memory.end(), kvm.has_gigabyte_pages())?;
+    let end = memory.end();
+    cpu::prepare(&mut memory, image, end, kvm.has_gigabyte_pages())?;
     let entry = probe::prepare(&memory, image.entry);
     if !tools.as_ref().is_some_and(Tools::wants_gdb) {
         memory.guard()?;

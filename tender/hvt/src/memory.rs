@@ -208,6 +208,21 @@ impl Memory {
         Ok(())
     }
 
+    /// The `len` bytes at `address`, as long as there is no guest that could refer to them.
+    ///
+    /// # Errors
+    ///
+    /// They are not all memory of the guest.
+    pub fn fresh(&mut self, address: u64, len: u64) -> Result<&mut [u8], BadPointer> {
+        let bytes = self.readable(address, len)?.bytes;
+        let start = bytes.ptr_guard_mut().as_ptr();
+        // SAFETY: 1. The bytes are mapped as long as `self` lives, initialised, and writable up to
+        // `guard`, behind which nothing here is called. 2. `self` is borrowed as long as the slice
+        // is, so this process has no other way to them; a guest gets its memory from a shared
+        // reference that lasts for ever, after which there is no other kind.
+        Ok(unsafe { slice::from_raw_parts_mut(start, bytes.len()) })
+    }
+
     /// Copies the segments of `image` to their addresses, and henceforth refuses to have those
     /// written that are not writable, as well as everything below the image.
     ///
@@ -221,10 +236,9 @@ impl Memory {
     pub fn load(&mut self, source: &impl Source, image: &Image) -> Result<(), Error> {
         self.read_only.push(0..LOAD_MIN);
         for segment in &image.segments {
-            let mut content = vec![0; segment.file_size as usize];
-            source.read_at(segment.offset, &mut content)?;
-            self.put(segment.address, &content)
-                .expect("segments of an image that was checked to fit");
+            let into = self.fresh(segment.address, segment.file_size);
+            let into = into.expect("segments of an image that was checked to fit");
+            source.read_at(segment.offset, into)?;
             if !segment.write {
                 self.read_only.push(segment.start..segment.end);
             }

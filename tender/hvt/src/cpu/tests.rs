@@ -75,8 +75,8 @@ fn rights_at(memory: &Memory, address: u64) -> Option<(bool, bool)> {
 
 #[test]
 fn each_address_has_the_rights_of_what_is_there() {
-    let memory = memory(MEMORY);
-    prepare(&memory, &image(), MEMORY, true).unwrap();
+    let mut memory = memory(MEMORY);
+    prepare(&mut memory, &image(), MEMORY, true).unwrap();
     let text = Some((false, true));
     let read_only = Some((false, false));
     let data = Some((true, false));
@@ -110,18 +110,18 @@ fn each_address_has_the_rights_of_what_is_there() {
 #[test]
 fn nothing_behind_an_odd_end_is_mapped() {
     let end = 0x20_1000;
-    let memory = memory(DATA_AT + 0x2000);
-    prepare(&memory, &image(), end, true).unwrap();
+    let mut memory = memory(DATA_AT + 0x2000);
+    prepare(&mut memory, &image(), end, true).unwrap();
     assert_eq!(rights_at(&memory, end - 1), Some((true, false)));
     assert_eq!(rights_at(&memory, end), None);
 }
 
 #[test]
 fn entries_map_as_much_as_they_can() {
-    let memory = memory(MEMORY);
+    let mut memory = memory(MEMORY);
     // Memory is not touched beyond the tables, so there may be more in them than there is.
     let end = (7 << 30) + 0x20_3000;
-    prepare(&memory, &image(), end, true).unwrap();
+    prepare(&mut memory, &image(), end, true).unwrap();
     let size = |address| walk(&memory, address).unwrap().2;
     assert_eq!(size(TEXT_AT), PAGE_SIZE);
     assert_eq!(size(HUGE_PAGE), PAGE_SIZE);
@@ -138,13 +138,13 @@ fn entries_map_as_much_as_they_can() {
 
 #[test]
 fn without_large_entries_there_is_a_most() {
-    let memory = memory(MEMORY);
+    let mut memory = memory(MEMORY);
     let image = image();
-    prepare(&memory, &image, 16 << 30, false).unwrap();
+    prepare(&mut memory, &image, 16 << 30, false).unwrap();
     assert_eq!(walk(&memory, (16 << 30) - 1).unwrap().2, HUGE_PAGE);
-    let error = prepare(&memory, &image, 64 << 30, false).unwrap_err();
+    let error = prepare(&mut memory, &image, 64 << 30, false).unwrap_err();
     assert!(error.to_string().contains("\nhint: "), "{error}");
     // With them, as much as a machine may have.
-    prepare(&memory, &image, 2 << 40, true).unwrap();
+    prepare(&mut memory, &image, 2 << 40, true).unwrap();
     assert_eq!(rights_at(&memory, (2 << 40) - 1), Some((true, false)));
 }
