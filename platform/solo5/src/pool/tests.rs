@@ -1,32 +1,13 @@
 // SPDX-License-Identifier: ISC
-//! The pool over memory of the test's own. A frame gives its buffer back through a plain function,
-//! so each test has a pool in its thread.
+//! What is lent is lent once, and leaves enough to answer with.
 
-use std::{boxed::Box, collections::HashSet, thread_local, vec, vec::Vec};
+mod fixture;
+
+use std::{collections::HashSet, vec::Vec};
 
 use super::*;
 
-thread_local! {
-    static POOL: &'static Pool = Box::leak(Box::new(Pool::new()));
-}
-
-/// A pool for links with this MTU, ready for use.
-pub(crate) fn pool(mtu: u16) -> &'static Pool {
-    pool_of(Sizes { mtu, large: 0 })
-}
-
-/// A pool of these sizes, ready for use.
-pub(crate) fn pool_of(sizes: Sizes) -> &'static Pool {
-    let memory = vec![0u8; sizes.bytes()].leak();
-    let pool = POOL.with(|pool| *pool);
-    // SAFETY: the memory is leaked for this pool, and the first thing that happens to it.
-    unsafe {
-        pool.init(memory.as_mut_ptr(), sizes, |token| {
-            POOL.with(|pool| pool.give_back(token))
-        })
-    };
-    pool
-}
+pub(crate) use fixture::{pool, pool_of};
 
 #[test]
 fn a_pool_without_memory_lends_nothing() {

@@ -2,7 +2,7 @@
 //! Network devices over a socket pair that stands for the wire.
 
 use core::ptr::NonNull;
-use std::{boxed::Box, os::fd::AsRawFd, os::unix::net::UnixDatagram, thread_local, vec};
+use std::{os::fd::AsRawFd, os::unix::net::UnixDatagram, vec};
 
 use fata_abi::{
     frame::Release,
@@ -12,28 +12,10 @@ use fata_platform_solo5::pool::Sizes;
 
 use super::*;
 
-// A frame gives its buffer back through a plain function, so each test has a pool in its thread.
-thread_local! {
-    static POOL: &'static Pool = Box::leak(Box::new(Pool::new()));
-}
+#[path = "../../../solo5/src/pool/tests/fixture.rs"]
+mod fixture;
 
-/// A pool for links with this MTU, ready for use.
-fn pool(mtu: u16) -> &'static Pool {
-    pool_of(Sizes { mtu, large: 0 })
-}
-
-/// A pool of these sizes, ready for use.
-fn pool_of(sizes: Sizes) -> &'static Pool {
-    let memory = vec![0u8; sizes.bytes()].leak();
-    let pool = POOL.with(|pool| *pool);
-    // SAFETY: the memory is leaked for this pool, and the first thing that happens to it.
-    unsafe {
-        pool.init(memory.as_mut_ptr(), sizes, |token| {
-            POOL.with(|pool| pool.give_back(token))
-        })
-    };
-    pool
-}
+use fixture::{pool, pool_of};
 
 /// A device, and the other end of its wire.
 fn wire() -> (Nic, UnixDatagram, UnixDatagram) {

@@ -3,7 +3,6 @@
 //! rules, and one that does not.
 
 use std::{
-    boxed::Box,
     collections::{HashSet, VecDeque},
     sync::atomic::Ordering::{Relaxed, SeqCst},
     thread_local, vec,
@@ -21,8 +20,11 @@ use fata_platform_solo5::pool::Sizes;
 
 use super::{super::tests::ring, *};
 
+#[path = "../../../../solo5/src/pool/tests/fixture.rs"]
+#[expect(dead_code, reason = "other tests use the rest")]
+mod fixture;
+
 thread_local! {
-    static POOL: &'static Pool = Box::leak(Box::new(Pool::new()));
     static KICKS: Cell<usize> = const { Cell::new(0) };
     /// What the host does when it is given time.
     static RESTS: Cell<fn()> = const { Cell::new(|| ()) };
@@ -43,15 +45,7 @@ struct Bed {
 
 impl Bed {
     fn new(large: usize) -> Self {
-        let sizes = Sizes { mtu: MTU, large };
-        let pool = POOL.with(|pool| *pool);
-        let memory = vec![0u8; sizes.bytes()].leak();
-        // SAFETY: the memory is leaked for this pool, and the first thing that happens to it.
-        unsafe {
-            pool.init(memory.as_mut_ptr(), sizes, |token| {
-                POOL.with(|pool| pool.give_back(token))
-            })
-        };
+        let pool = fixture::pool_of(Sizes { mtu: MTU, large });
         let ring = ring();
         let frames = Frames::new();
         frames.ring.init(super::super::Line {
