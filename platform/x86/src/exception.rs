@@ -18,7 +18,7 @@ use core::{
 use crate::report;
 
 /// Exceptions that the architecture defines or keeps for itself.
-pub const VECTORS: usize = 32;
+pub(crate) const VECTORS: usize = 32;
 pub(crate) const NMI: usize = 2;
 pub(crate) const DOUBLE_FAULT: usize = 8;
 /// Bytes between two entries.
@@ -72,7 +72,7 @@ const RBP: usize = 6;
 
 impl TrapFrame {
     /// The frame pointer.
-    pub const fn rbp(&self) -> u64 {
+    pub(crate) const fn rbp(&self) -> u64 {
         self.registers[RBP]
     }
 

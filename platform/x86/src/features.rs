@@ -27,11 +27,11 @@ const AVX_512: u64 = 0b111 << 5;
 
 /// What differs between CPUs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Features {
+pub(crate) struct Features {
     /// Memory can be without the right to execute.
-    pub no_execute: bool,
+    pub(crate) no_execute: bool,
     /// Pages of 1 GiB.
-    pub giant_pages: bool,
+    pub(crate) giant_pages: bool,
     /// Bits of `CR4` for protections that the CPU has, and for `XSAVE`.
     protections: u64,
     /// Registers that `XSAVE` knows and programs may use; zero without it.
@@ -40,7 +40,7 @@ pub struct Features {
 
 impl Features {
     /// What CPUID says, in few questions: for each, a virtual CPU stops.
-    pub fn of_this_cpu() -> Self {
+    pub(crate) fn of_this_cpu() -> Self {
         let basic = __cpuid(1).ecx;
         let leaves = __cpuid(0).eax;
         let (structured_b, structured_c) = if leaves >= 7 {

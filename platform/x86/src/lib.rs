@@ -16,13 +16,13 @@
 #[cfg(test)]
 extern crate std;
 
-pub mod clock;
+mod clock;
 mod cpu;
 mod descriptors;
-pub mod exception;
+mod exception;
 mod features;
-pub mod report;
-pub mod tables;
+mod report;
+mod tables;
 
 use core::{cell::Cell, ops::Range};
 
@@ -30,9 +30,9 @@ use fata_abi::Error;
 
 pub use clock::Clock;
 pub use exception::{Host, TrapFrame};
-pub use features::Features;
 pub use tables::{Region, Rights};
 
+use features::Features;
 use tables::Tables;
 
 /// What [`init`] is to do.
@@ -66,8 +66,9 @@ const RESERVE: usize = 4;
 ///
 /// # Errors
 ///
-/// As [`Tables::build`] has them. Exceptions are reported then, but memory has the rights that it
-/// had before.
+/// [`Error::Invalid`] for regions that are not whole pages, overlap, or lie beyond what page tables
+/// reach; [`Error::Unspecified`] if there is too little memory for tables. Exceptions are reported
+/// then, but memory has the rights that it had before.
 pub unsafe fn init(setup: &Setup<'_>) -> Result<usize, Error> {
     exception::set_host(setup.host);
     // SAFETY: the first and fourth promise.

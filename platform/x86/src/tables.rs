@@ -10,7 +10,7 @@ use core::{ops::Range, ptr};
 
 use fata_abi::Error;
 
-use crate::Features;
+use crate::features::Features;
 
 /// Bytes of the smallest page, and of a table.
 const PAGE: u64 = 4096;
@@ -57,7 +57,7 @@ type Table = [u64; ENTRIES];
 
 /// Page tables in memory that was given for them.
 #[derive(Debug)]
-pub struct Tables {
+pub(crate) struct Tables {
     root: *mut Table,
     /// Memory for more tables.
     free: Range<usize>,
@@ -75,7 +75,7 @@ impl Tables {
     /// # Safety
     ///
     /// `memory` is zeroed, page aligned, and for nothing else as long as the tables exist.
-    pub unsafe fn build(
+    pub(crate) unsafe fn build(
         regions: &[Region],
         memory: Range<usize>,
         features: Features,
@@ -93,13 +93,13 @@ impl Tables {
     }
 
     /// The address of the table of the highest level.
-    pub fn root(&self) -> u64 {
+    pub(crate) fn root(&self) -> u64 {
         self.root.addr() as u64
     }
 
     /// Keeps `pages` of the memory for [`unmap`](Self::unmap), or what is left of it, and returns
     /// where the rest begins, which is the caller's again.
-    pub fn reserve(&mut self, pages: usize) -> usize {
+    pub(crate) fn reserve(&mut self, pages: usize) -> usize {
         let end = self.free.start + pages * PAGE as usize;
         self.free.end = self.free.end.min(end);
         self.free.end
@@ -111,7 +111,7 @@ impl Tables {
     ///
     /// [`Error::Invalid`] for a range that is not whole pages; [`Error::Unspecified`] where a large
     /// page must be cut and no memory for a table is left. No rights changed then.
-    pub fn unmap(&mut self, start: usize, len: usize) -> Result<(), Error> {
+    pub(crate) fn unmap(&mut self, start: usize, len: usize) -> Result<(), Error> {
         let start = start as u64;
         let end = start.checked_add(len as u64).ok_or(Error::Invalid)?;
         if !(start | end).is_multiple_of(PAGE) || end > LIMIT {
