@@ -213,7 +213,7 @@ impl Memory {
     /// # Errors
     ///
     /// They are not all memory of the guest.
-    pub fn fresh(&mut self, address: u64, len: u64) -> Result<&mut [u8], BadPointer> {
+    pub(crate) fn fresh(&mut self, address: u64, len: u64) -> Result<&mut [u8], BadPointer> {
         let bytes = self.readable(address, len)?.bytes;
         let start = bytes.ptr_guard_mut().as_ptr();
         // SAFETY: 1. The bytes are mapped as long as `self` lives, initialised, and writable up to
