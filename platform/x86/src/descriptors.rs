@@ -92,11 +92,12 @@ static STACKS: Stacks = Stacks(UnsafeCell::new([[0; STACK]; 2]));
 pub(crate) unsafe fn load() {
     // SAFETY: called once, and nobody else refers to it.
     let tables = unsafe { &mut *PLACE.0.get() };
-    let address = STACKS.0.get().addr() as u64;
+    // The CPU reads and writes what these addresses lead to, hence they are exposed.
+    let address = STACKS.0.get().expose_provenance() as u64;
     tables
         .task
         .set([address + STACK as u64, address + 2 * STACK as u64]);
-    let task = (&raw const tables.task).addr() as u64;
+    let task = (&raw mut tables.task).expose_provenance() as u64;
     tables.segments = segments(task);
     for (vector, gate) in tables.gates.iter_mut().enumerate() {
         let stack = if vector == DOUBLE_FAULT || vector == NMI {
@@ -108,11 +109,11 @@ pub(crate) unsafe fn load() {
     }
     let gdt = Table {
         limit: (size_of_val(&tables.segments) - 1) as u16,
-        base: (&raw const tables.segments).addr() as u64,
+        base: (&raw mut tables.segments).expose_provenance() as u64,
     };
     let idt = Table {
         limit: (size_of_val(&tables.gates) - 1) as u16,
-        base: (&raw const tables.gates).addr() as u64,
+        base: (&raw const tables.gates).expose_provenance() as u64,
     };
     // SAFETY: the caller's promise, and the tables, just filled in, are static.
     unsafe { cpu::load_descriptors(&gdt, &idt, CODE, DATA, TASK) };

@@ -79,7 +79,7 @@ impl TrapFrame {
     /// The address of `cr2`, `error`, `rip`, `cs`, `rflags`, `rsp` and `ss` in this order, as Solo5's
     /// tenders want it for core dumps.
     pub fn cookie(&self) -> usize {
-        (&raw const self.cr2).addr()
+        (&raw const self.cr2).expose_provenance()
     }
 }
 
