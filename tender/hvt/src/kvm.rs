@@ -14,7 +14,10 @@ use fata_tender_debug::{
     Registers,
     watch::{Point, SLOTS},
 };
-use kvm_bindings::{KVM_API_VERSION, KVM_MAX_CPUID_ENTRIES, kvm_userspace_memory_region};
+use kvm_bindings::{
+    KVM_API_VERSION, KVM_CAP_ENFORCE_PV_FEATURE_CPUID, KVM_MAX_CPUID_ENTRIES, kvm_enable_cap,
+    kvm_userspace_memory_region,
+};
 use kvm_ioctls::{IoEventAddress, VcpuExit, VcpuFd, VmFd};
 use rustix::io::Errno;
 use vmm_sys_util::eventfd::EventFd;
@@ -72,6 +75,14 @@ impl Kvm {
         let supported = supported.map_err(cannot("list the features of the CPU"))?;
         let features = cpuid::mask(supported.as_slice());
         let gigabyte = cpuid::has_gigabyte_pages(features.as_slice());
+        let mut only_listed = kvm_enable_cap {
+            cap: KVM_CAP_ENFORCE_PV_FEATURE_CPUID,
+            ..kvm_enable_cap::default()
+        };
+        only_listed.args[0] = 1;
+        // Registers by which a guest has KVM write to its memory are not among them. A kernel before
+        // 5.10 has them all the same.
+        let _ = vcpu.enable_cap(&only_listed);
         vcpu.set_cpuid2(&features)
             .map_err(cannot("choose the features of the CPU"))?;
         Ok(Self { vm, vcpu, gigabyte })
