@@ -18,7 +18,6 @@ use std::{
 
 use fata_abi::{
     hvt::{BlockTransfer, HYPERCALL_PORT, Hypercall, NetTransfer, OK, UNSPECIFIED},
-    manifest::Properties,
     note::Target,
     spt,
 };
@@ -28,21 +27,18 @@ use fata_hvt::{
     hypercall::{Host, Outcome},
     memory::Memory,
 };
-use fata_tender::{
-    attach::Attached,
-    elf::{Abi, parse},
-};
+use fata_tender::elf::{Abi, parse};
 use libfuzzer_sys::fuzz_target;
-use rustix::{
-    fs::{MemfdFlags, memfd_create},
-    net::{AddressFamily, RecvFlags, SocketFlags, SocketType, recv, socketpair},
-};
+use rustix::net::{RecvFlags, recv};
 
 use assemble::{Assembly, TEXT, load};
+use guest::{Attachment, NIC, Script, attach};
 
 #[expect(dead_code, reason = "it can do more for the tests that it belongs to")]
 #[path = "../../tender/core/src/elf/tests/assemble.rs"]
 mod assemble;
+#[path = "../shared/guest.rs"]
+mod guest;
 
 /// Where read-only data are, and from where on a guest may have written to memory.
 const CONSTANTS: u64 = TEXT + 0x1000;
@@ -50,8 +46,6 @@ const DATA: u64 = TEXT + 0x2000;
 /// The ranges that are memory, with a hole between.
 const MEMORY: [Range<u64>; 2] = [0..0x4000, TEXT..DATA + 0x2000];
 const CAPACITY: u64 = 0x2000;
-const NIC: usize = 1;
-const DISK: usize = 2;
 /// Most bytes of the structure of a call.
 const STRUCTURE: u64 = 40;
 
@@ -84,28 +78,11 @@ fn machine() -> Machine {
     let mut memory = Memory::new(&MEMORY).unwrap();
     memory.load(&image, &parsed).unwrap();
     memory.guard().unwrap();
-    let flags = SocketFlags::NONBLOCK;
-    let (device, wire) =
-        socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).unwrap();
-    let file = File::from(memfd_create("disk", MemfdFlags::CLOEXEC).unwrap());
-    let net = Properties::Net {
-        mac: [0; 6],
-        mtu: 1500,
-    };
-    let block = Properties::Block {
-        capacity: CAPACITY,
-        block_size: 512,
-    };
-    let attached = |index, descriptor, properties| Attached {
-        index,
-        descriptor,
-        properties,
-        vnet: None,
-    };
-    let devices = Devices::new(vec![
-        attached(NIC, device, net),
-        attached(DISK, file.try_clone().unwrap().into(), block),
-    ]);
+    let Attachment {
+        devices,
+        wire,
+        file,
+    } = attach(CAPACITY);
     Machine {
         memory,
         devices,
@@ -153,22 +130,7 @@ impl Machine {
     }
 }
 
-/// What the guest does next, from the front of the input.
-struct Script<'a>(&'a [u8]);
-
 impl Script<'_> {
-    fn byte(&mut self) -> Option<u8> {
-        let (first, rest) = self.0.split_first()?;
-        self.0 = rest;
-        Some(*first)
-    }
-
-    fn word(&mut self) -> Option<u32> {
-        let (first, rest) = self.0.split_first_chunk()?;
-        self.0 = rest;
-        Some(u32::from_le_bytes(*first))
-    }
-
     /// A number that is near what makes sense, or any.
     fn number(&mut self) -> Option<u64> {
         let near = |base: u64, byte: u8| base.wrapping_add(i64::from(byte as i8) as u64);

@@ -8,25 +8,23 @@ use std::{cell::RefCell, fs::File, os::fd::OwnedFd, sync::atomic::Ordering::Rela
 use fata_abi::{
     HandleSet,
     hvt::ring::{BLOCK_RING_OFFSET, RINGS_SIZE, Ring, SLOTS},
-    manifest::Properties,
 };
 use fata_hvt::{
     devices::Devices,
     memory::Memory,
     ring::{Bell, Host, Lie, Wake, block::Block, net::Net},
 };
-use fata_tender::attach::Attached;
 use libfuzzer_sys::fuzz_target;
-use rustix::{
-    fs::{MemfdFlags, memfd_create},
-    net::{AddressFamily, RecvFlags, SocketFlags, SocketType, recv, socketpair},
-};
+use rustix::net::{RecvFlags, recv};
+
+use guest::{Attachment, NIC, Script, attach};
 
 const START: u64 = 0x10_0000;
 const END: u64 = START + 0x2_0000;
 const CAPACITY: u64 = 0x8000;
-const NIC: usize = 1;
-const DISK: usize = 2;
+
+#[path = "../shared/guest.rs"]
+mod guest;
 
 /// What all inputs share, as it is slow to make.
 struct Machine {
@@ -42,51 +40,16 @@ thread_local! {
 
 fn machine() -> Machine {
     let memory = Memory::new(&[0..0x1_0000, START..END + RINGS_SIZE]).unwrap();
-    let flags = SocketFlags::NONBLOCK;
-    let (device, wire) =
-        socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).unwrap();
-    let file = File::from(memfd_create("disk", MemfdFlags::CLOEXEC).unwrap());
-    file.set_len(CAPACITY).unwrap();
-    let net = Properties::Net {
-        mac: [0; 6],
-        mtu: 1500,
-    };
-    let block = Properties::Block {
-        capacity: CAPACITY,
-        block_size: 512,
-    };
-    let attached = |index, descriptor, properties| Attached {
-        index,
-        descriptor,
-        properties,
-        vnet: None,
-    };
-    let devices = Devices::new(vec![
-        attached(NIC, device, net),
-        attached(DISK, file.try_clone().unwrap().into(), block),
-    ]);
+    let Attachment {
+        devices,
+        wire,
+        file,
+    } = attach(CAPACITY);
     Machine {
         memory: Box::leak(Box::new(memory)),
         devices: Box::leak(Box::new(devices)),
         wire,
         file,
-    }
-}
-
-/// What the guest does next, from the front of the input.
-struct Script<'a>(&'a [u8]);
-
-impl Script<'_> {
-    fn byte(&mut self) -> Option<u8> {
-        let (first, rest) = self.0.split_first()?;
-        self.0 = rest;
-        Some(*first)
-    }
-
-    fn word(&mut self) -> Option<u32> {
-        let (first, rest) = self.0.split_first_chunk()?;
-        self.0 = rest;
-        Some(u32::from_le_bytes(*first))
     }
 }
 
