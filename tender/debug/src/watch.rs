@@ -42,12 +42,6 @@ impl Point {
         self.address
     }
 
-    /// How many bytes.
-    #[expect(clippy::len_without_is_empty, reason = "it never is")]
-    pub fn len(&self) -> u8 {
-        self.len
-    }
-
     /// What.
     pub fn kind(&self) -> Kind {
         self.kind
