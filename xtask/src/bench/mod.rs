@@ -59,7 +59,7 @@ pub(crate) fn run(names: &[String]) -> Result<()> {
     if let ["--inside", role @ ..] = words.as_slice() {
         return inside::run(role);
     }
-    if names.iter().any(|name| name == "--list") {
+    if words.contains(&"--list") || words.contains(&"--help") {
         for (name, _) in SUBJECTS {
             println!("{name}");
         }
