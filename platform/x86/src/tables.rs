@@ -136,18 +136,19 @@ impl Tables {
         let mut at = start;
         while at < end {
             let level = self.largest(at, end - at);
-            let table = self.enter(at, level)?;
             let bits = self.bits(rights, level);
+            let table = self.enter(at, level)?;
+            let step = size(level);
             // As far as this table goes, and pages of this size fit.
-            let table_end = (at | (size(level + 1) - 1)) + 1;
-            let pages_end = end & !(size(level) - 1);
-            while at < table_end.min(pages_end) {
-                let entry = Entry::of(table, at, level);
+            let first = (at / step) as usize % ENTRIES;
+            let fit = ((end - at) / step) as usize;
+            for index in first..ENTRIES.min(first + fit) {
+                let entry = Entry::at(table, index);
                 if entry.get() != 0 {
                     return Err(Error::Invalid);
                 }
                 entry.set(at | bits);
-                at += size(level);
+                at += step;
             }
         }
         Ok(())
@@ -228,9 +229,9 @@ impl Tables {
             }
             let below = self.allocate()?;
             let smaller = if level == 1 { value & !LARGE } else { value };
-            for index in 0..ENTRIES as u64 {
-                let offset = index * size(level - 1);
-                Entry::of(below, offset, level - 1).set(smaller + offset);
+            for index in 0..ENTRIES {
+                let offset = index as u64 * size(level - 1);
+                Entry::at(below, index).set(smaller + offset);
             }
             // The same addresses mean the same, with the same rights.
             entry.lead_to(below);
@@ -248,7 +249,7 @@ impl Tables {
         let table = ptr::with_exposed_provenance_mut(start);
         // It is zero already. But a host that finds a page read first gives one that it shares, and
         // on the first write has to take it away again and copy it.
-        Entry::of(table, 0, 0).set(0);
+        Entry::at(table, 0).set(0);
         Ok(table)
     }
 }
@@ -265,9 +266,13 @@ struct Entry(*mut u64);
 impl Entry {
     /// The entry for the address `at` in `table`, which is of `level`.
     fn of(table: *mut Table, at: u64, level: u32) -> Self {
-        let index = (at / size(level)) as usize % ENTRIES;
+        Self::at(table, (at / size(level)) as usize)
+    }
+
+    /// The entry of `table` at `index`, counted modulo their number.
+    fn at(table: *mut Table, index: usize) -> Self {
         // SAFETY: all tables lie in the memory that `build` was given, and have as many entries.
-        Self(unsafe { table.cast::<u64>().add(index) })
+        Self(unsafe { table.cast::<u64>().add(index % ENTRIES) })
     }
 
     fn get(self) -> u64 {
