@@ -21,6 +21,7 @@ use crate::{
 const PAGE: usize = 4096;
 /// Bytes of stack without `--stack-size`; less where memory is scarce.
 const DEFAULT: usize = 256 << 10;
+/// Bytes of stack at least: less would overflow before there is anything to say it with.
 const MINIMUM: usize = 16 << 10;
 
 /// Lowest byte of the stack; zero until [`divide`] was called, or where there is nothing to divide.
@@ -46,8 +47,8 @@ pub(crate) fn divide() -> Range<usize> {
         let total = memory.end - memory.start;
         let Some(size) = size(total, argument("--stack-size")) else {
             fatal(
-                "value of `--stack-size` is not a number of bytes up to half of the memory: give \
-                 less, or more memory with `--mem`",
+                "no room for the stack: give more memory with `--mem`, or a `--stack-size` in bytes \
+                 of up to half of it",
             );
         };
         lowest = (memory.end - size) & !(PAGE - 1);
@@ -58,13 +59,14 @@ pub(crate) fn divide() -> Range<usize> {
     memory.start..lowest - PAGE
 }
 
-/// Bytes of `total` for the stack, if `wish` is one that can be had.
+/// Bytes of `total` for the stack, for `wish` or without one, if they leave something for the heap.
 fn size(total: usize, wish: Option<&str>) -> Option<usize> {
-    let Some(wish) = wish else {
-        return Some(DEFAULT.min(total / 4));
+    let (size, most) = match wish {
+        None => (DEFAULT.min(total / 4), total.saturating_sub(2 * PAGE)),
+        Some(wish) => (Size::parse(wish)?.0, total / 2),
     };
-    let Size(size) = Size::parse(wish)?;
-    (size <= total / 2).then_some(size.max(MINIMUM))
+    let size = size.max(MINIMUM);
+    (size <= most).then_some(size)
 }
 
 /// The value of an argument, found without a heap, so as it stands on the command line. What the
@@ -102,6 +104,9 @@ mod tests {
     fn stack_takes_what_it_is_given() {
         assert_eq!(size(2 << 20, None), Some(256 << 10));
         assert_eq!(size(512 << 10, None), Some(128 << 10), "little memory");
+        assert_eq!(size(24 << 10, None), Some(MINIMUM), "very little");
+        assert_eq!(size(20 << 10, None), None, "too little");
+        assert_eq!(size(20 << 10, Some("1")), None);
         assert_eq!(size(2 << 20, Some("64K")), Some(64 << 10));
         assert_eq!(size(2 << 20, Some("1")), Some(MINIMUM));
         assert_eq!(size(2 << 20, Some("2M")), None, "nothing left for the heap");
