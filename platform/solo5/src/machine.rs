@@ -123,7 +123,8 @@ impl Machine {
         let needs = self.attach(&manifest, offer);
         // SAFETY: the memory behind the image is free, and is given out here once: what comes before
         // `start` to queues and pool, the rest by `memory`.
-        let start = unsafe { self.carve(boot.free, &needs, boot.give_back) };
+        let start =
+            unsafe { self.carve(boot.free, boot.memory_end as usize, &needs, boot.give_back) };
         self.memory.set(Memory {
             start,
             end: boot.memory_end as usize,
@@ -161,31 +162,34 @@ impl Machine {
         needs
     }
 
-    /// Gives the memory from `start` on to what needs it, and returns where the rest begins.
+    /// Gives the memory from `start` on to what needs it, and returns where the rest begins: at
+    /// `end`, where there is too little. Then nothing got any, and the program ends at the first
+    /// allocation, which says so.
     ///
     /// # Safety
     ///
-    /// From `start`, page aligned, on lies zeroed memory that is given to nobody else up to what is
-    /// returned.
-    unsafe fn carve(&self, start: usize, needs: &Needs, give_back: fn(usize)) -> usize {
-        let mut at = start;
+    /// From `start`, page aligned, to `end` lies zeroed memory that is given to nobody else up to what
+    /// is returned.
+    unsafe fn carve(&self, start: usize, end: usize, needs: &Needs, give_back: fn(usize)) -> usize {
+        let frames = start + (needs.queues * size_of::<Queue>()).next_multiple_of(PAGE);
+        let pool = needs.pool.map_or(0, Sizes::bytes);
+        let rest = frames + pool.next_multiple_of(PAGE);
+        if rest > end {
+            return end;
+        }
         if needs.queues != 0 {
-            let queues: *const Queue = ptr::with_exposed_provenance(at);
+            let queues: *const Queue = ptr::with_exposed_provenance(start);
             // SAFETY: 1. the caller's memory, a page being aligned for it, is zeroed, and all zero
             // is a `Queue`; 2. it is only shared from now on, for good.
             self.completions
                 .init(unsafe { slice::from_raw_parts(queues, needs.queues) });
-            at += (needs.queues * size_of::<Queue>()).next_multiple_of(PAGE);
         }
         if let Some(sizes) = needs.pool {
+            let buffers = ptr::with_exposed_provenance_mut(frames);
             // SAFETY: the caller's memory, behind that of the queues; nothing is lent yet.
-            unsafe {
-                self.pool
-                    .init(ptr::with_exposed_provenance_mut(at), sizes, give_back)
-            };
-            at += sizes.bytes().next_multiple_of(PAGE);
+            unsafe { self.pool.init(buffers, sizes, give_back) };
         }
-        at
+        rest
     }
 
     /// Does what [`Platform::command_line`](fata_abi::Platform::command_line) says.

@@ -120,6 +120,19 @@ fn devices_are_found_by_their_handle() {
 }
 
 #[test]
+fn buffers_that_do_not_fit_leave_no_memory() {
+    let jumbo = Properties::Net {
+        mac: [2; 6],
+        mtu: u16::MAX,
+    };
+    let manifest = manifest_with(&[BLOCK, (DeviceKind::Net, Some(jumbo))]);
+    let (machine, memory) = start(manifest, b"", &Offer::NOTHING);
+    let Memory { start, end, .. } = machine.memory.get();
+    assert_eq!((start, end), (memory + MEMORY, memory + MEMORY));
+    assert!(machine.pool.take(false).is_none());
+}
+
+#[test]
 fn offers_are_used_as_they_are_made() {
     let mut offer = Offer {
         features: OFFER_SEED | OFFER_TRANSFER | OFFER_FLUSH,
