@@ -9,7 +9,10 @@ mod block;
 mod ifreq;
 mod tap;
 
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::{
+    collections::BTreeMap,
+    os::fd::{AsRawFd, OwnedFd},
+};
 
 use fata_abi::manifest::{Attachment, DeviceKind, Manifest, Properties};
 
@@ -169,6 +172,15 @@ fn check_names(manifest: &Manifest<Vec<u8>>, options: &Options) -> Result<(), Er
     }
     for name in blocks.keys() {
         find(manifest, DeviceKind::Block, name)?;
+    }
+    let mut descriptors = BTreeMap::new();
+    for (name, source) in nets {
+        if let NetSource::Descriptor(number) = source
+            && let Some(other) = descriptors.insert(number, name)
+        {
+            let what = format!("`{other}` and `{name}` are given the same descriptor, {number}");
+            return Err(Error::new(what).hint("give each device one of its own"));
+        }
     }
     if let Some(name) = macs.keys().find(|name| !nets.contains_key(*name)) {
         return Err(alone("--net-mac", DeviceKind::Net, name));

@@ -194,3 +194,19 @@ fn paths_of_the_wrong_sort_are_refused() {
         assert!(error.contains(needle), "{path}: {error}");
     }
 }
+
+#[test]
+fn a_descriptor_is_one_device() {
+    let net = |name| Device {
+        name,
+        kind: DeviceKind::Net,
+    };
+    let mut manifest = manifest(&[net("a"), net("b")]);
+    let error = attach(
+        &mut manifest,
+        &options("--net:a=@9 --net:b=@9"),
+        Wants::default(),
+    );
+    let message = error.unwrap_err().to_string();
+    assert!(message.starts_with("`a` and `b` are given the same descriptor, 9\nhint: "));
+}
