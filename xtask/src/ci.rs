@@ -23,6 +23,7 @@ pub(crate) fn run() -> Result<()> {
     process::run(
         "cargo",
         &[
+            "--config=build.rustdocflags=['-Dwarnings']",
             "doc",
             "--quiet",
             "--workspace",

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: ISC
 //! `fata-soak-load`: lets it happen to the unikernel `soak`, in the network namespace of a
-//! [`World`](fata_soak::world::World).
+//! [`Lab`].
 
 #![forbid(unsafe_code)]
 

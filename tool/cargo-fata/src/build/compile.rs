@@ -3,7 +3,7 @@
 //!
 //! Cargo speaks on two streams: messages for machines on stdout, which carry the compiler's
 //! diagnostics and the finished files, and its own words on stderr. When somebody watches, the
-//! words go to [`progress`](super::progress); otherwise they pass through.
+//! words go to [`progress`]; otherwise they pass through.
 
 use std::{
     collections::BTreeSet,
