@@ -18,7 +18,7 @@ const DEPTH: usize = 48;
 static BACKTRACE: AtomicBool = AtomicBool::new(true);
 static PANICKING: AtomicBool = AtomicBool::new(false);
 
-/// Whether [`panic`] prints return addresses.
+/// Whether [`panic()`] prints return addresses.
 pub(crate) fn set_backtrace(on: bool) {
     BACKTRACE.store(on, Ordering::Relaxed);
 }
