@@ -10,8 +10,10 @@ use fata_device::{
 };
 use std::task::{Context, Poll, Waker};
 
-use super::world::{World, both, clock, fixed, ip, pair, wire};
-use crate::{Responder, Stack, UdpSocket, responder::Outcome, udp::Meta};
+use super::world::{World, both, clock, fixed, ip, pair, random, wire};
+use crate::{
+    Responder, Stack, UdpSocket, driver::Next, responder::Outcome, stack::Clock, udp::Meta,
+};
 
 fn reverse(query: &[u8], _: Meta, reply: &mut [u8]) -> Option<usize> {
     if query.is_empty() {
@@ -122,6 +124,23 @@ fn a_question_that_waits_at_the_start_is_answered_before_any_time_passes() {
     let start = clock();
     world.settle();
     assert_eq!(clock(), start);
+    let mut sent = core::iter::from_fn(|| take(&mut peer));
+    assert!(sent.any(|frame| frame.ends_with(b"cba")));
+}
+
+/// As a program does that is given its stack when that is configured.
+#[test]
+fn a_question_that_waits_at_the_start_finds_the_port_that_is_opened_first() {
+    let _world = World::new();
+    let (mut peer, nic) = wire();
+    let (stack, mut driver) = Stack::with_driver(nic, fixed(2), random, Clock::stepping(clock));
+    put(&mut peer, &question(), Offload::default());
+    let mut cx = Context::from_waker(Waker::noop());
+    while stack.poll_configured(&mut cx).is_pending() {
+        driver.step(&mut cx, clock());
+    }
+    let _responder = UdpSocket::bind(&stack, 53).unwrap().respond(reverse);
+    while driver.step(&mut cx, clock()) == Next::Again {}
     let mut sent = core::iter::from_fn(|| take(&mut peer));
     assert!(sent.any(|frame| frame.ends_with(b"cba")));
 }
