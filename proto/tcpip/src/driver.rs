@@ -36,8 +36,6 @@ pub(crate) struct Driver<N: Net> {
     deadline: Option<u64>,
     /// Whether the engine got a frame since it was polled.
     touched: bool,
-    /// Whether it has done its first step.
-    begun: bool,
 }
 
 /// What to do after a step.
@@ -59,7 +57,6 @@ impl<N: Net> Driver<N> {
             held: None,
             deadline: None,
             touched: false,
-            begun: false,
         }
     }
 
@@ -85,9 +82,7 @@ impl<N: Net> Driver<N> {
             self.touched = true;
         }
         self.shared.has_buffers();
-        // A program whose address is given opens its ports before the first frame is answered, or
-        // who waits for it would be refused.
-        let more = !core::mem::replace(&mut self.begun, true) || self.receive_batch(now);
+        let more = self.receive_batch(now);
         let due = self.deadline.is_some_and(|deadline| deadline <= now);
         if self.shared.work.replace(false) | core::mem::take(&mut self.touched) || due {
             self.answer_slowly();

@@ -141,7 +141,11 @@ impl Stack {
         let port = Port::new(net);
         let shelf: Rc<dyn Shelf> = port.kept();
         let port = Rc::new(RefCell::new(port));
-        let engine = Engine::new(&info, config, Rc::clone(&shelf), random, (clock.recent)());
+        let now = (clock.recent)();
+        let engine = Engine::new(&info, config, Rc::clone(&shelf), random, now);
+        // Where the address is given, a program opens its ports before the driver answers the first
+        // frame: who waits for it would be refused.
+        let configured = Cell::new(engine.is_configured(now));
         let shared = Rc::new(Shared {
             engine: Lasting::new(RefCell::new(engine)),
             link: port.clone(),
@@ -151,7 +155,7 @@ impl Stack {
             clock,
             driver: RefCell::default(),
             work: Cell::new(true),
-            configured: Cell::new(false),
+            configured,
             waiting: RefCell::default(),
             starving: RefCell::default(),
         });
