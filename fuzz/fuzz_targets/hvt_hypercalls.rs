@@ -10,10 +10,7 @@ use std::{
     cell::RefCell,
     fs::File,
     ops::Range,
-    os::{
-        fd::{AsFd, OwnedFd},
-        unix::fs::FileExt,
-    },
+    os::{fd::AsFd, unix::fs::FileExt},
 };
 
 use fata_abi::{
@@ -23,7 +20,6 @@ use fata_abi::{
 };
 use fata_hvt::{
     console::Console,
-    devices::Devices,
     hypercall::{Host, Outcome},
     memory::Memory,
 };
@@ -52,9 +48,7 @@ const STRUCTURE: u64 = 40;
 /// What all inputs share, as it is slow to make.
 struct Machine {
     memory: Memory,
-    devices: Devices,
-    wire: OwnedFd,
-    file: File,
+    attachment: Attachment,
     console: File,
 }
 
@@ -78,16 +72,9 @@ fn machine() -> Machine {
     let mut memory = Memory::new(&MEMORY).unwrap();
     memory.load(&image, &parsed).unwrap();
     memory.guard().unwrap();
-    let Attachment {
-        devices,
-        wire,
-        file,
-    } = attach(CAPACITY);
     Machine {
         memory,
-        devices,
-        wire,
-        file,
+        attachment: attach(CAPACITY),
         console: File::create("/dev/null").unwrap(),
     }
 }
@@ -106,9 +93,9 @@ impl Machine {
             .unwrap()
             .copy_from(&image);
         let content: Vec<u8> = (0..CAPACITY).map(|n| n as u8 | 1).collect();
-        self.file.write_all_at(&content, 0).unwrap();
-        self.file.set_len(CAPACITY).unwrap();
-        let device = &self.devices.nets[&(NIC as u64)];
+        self.attachment.file.write_all_at(&content, 0).unwrap();
+        self.attachment.file.set_len(CAPACITY).unwrap();
+        let device = &self.attachment.devices.nets[&(NIC as u64)];
         let into = self.memory.writable(DATA, 0x2000).unwrap();
         while device.receive(into).is_ok() {}
     }
@@ -121,8 +108,8 @@ impl Machine {
     }
 
     fn snapshot(&self) -> Snapshot {
-        let mut disk = vec![0; self.file.metadata().unwrap().len() as usize];
-        self.file.read_exact_at(&mut disk, 0).unwrap();
+        let mut disk = vec![0; self.attachment.file.metadata().unwrap().len() as usize];
+        self.attachment.file.read_exact_at(&mut disk, 0).unwrap();
         Snapshot {
             memory: MEMORY.each_ref().map(|range| self.bytes(range)),
             disk,
@@ -185,12 +172,12 @@ fn unchanged(before: &[u8], after: &[u8], start: u64, allowed: impl Fn(u64) -> b
 fn call(machine: &Machine, port: u16, value: u32) -> bool {
     let mut host = Host {
         memory: &machine.memory,
-        devices: &machine.devices,
+        devices: &machine.attachment.devices,
         rings: None,
         console: Console::new(machine.console.as_fd()),
     };
     // So that no wait is long.
-    let _ = rustix::io::write(&machine.wire, &[0x5a; 60]);
+    let _ = rustix::io::write(&machine.attachment.wire, &[0x5a; 60]);
     let at = u64::from(value);
     let number = port.checked_sub(HYPERCALL_PORT).and_then(Hypercall::new);
     let (memory, disk) = number.map_or((vec![], 0..0), |number| allowed(machine, number, at));
@@ -258,7 +245,8 @@ fuzz_target!(|data: &[u8]| {
         machine.reset();
         let _ = play(machine, data);
         let mut frame = vec![0; 0x20_0000];
-        while let Ok((len, _)) = recv(&machine.wire, &mut frame[..], RecvFlags::empty()) {
+        while let Ok((len, _)) = recv(&machine.attachment.wire, &mut frame[..], RecvFlags::empty())
+        {
             assert!(len as u64 <= MEMORY[1].end - MEMORY[1].start);
         }
     });

@@ -3,14 +3,13 @@
 
 #![no_main]
 
-use std::{cell::RefCell, fs::File, os::fd::OwnedFd, sync::atomic::Ordering::Relaxed};
+use std::{cell::RefCell, sync::atomic::Ordering::Relaxed};
 
 use fata_abi::{
     HandleSet,
     hvt::ring::{BLOCK_RING_OFFSET, RINGS_SIZE, Ring, SLOTS},
 };
 use fata_hvt::{
-    devices::Devices,
     memory::Memory,
     ring::{Bell, Host, Lie, Wake, block::Block, net::Net},
 };
@@ -29,9 +28,7 @@ mod guest;
 /// What all inputs share, as it is slow to make.
 struct Machine {
     memory: &'static Memory,
-    devices: &'static Devices,
-    wire: OwnedFd,
-    file: File,
+    attachment: &'static Attachment,
 }
 
 thread_local! {
@@ -40,16 +37,9 @@ thread_local! {
 
 fn machine() -> Machine {
     let memory = Memory::new(&[0..0x1_0000, START..END + RINGS_SIZE]).unwrap();
-    let Attachment {
-        devices,
-        wire,
-        file,
-    } = attach(CAPACITY);
     Machine {
         memory: Box::leak(Box::new(memory)),
-        devices: Box::leak(Box::new(devices)),
-        wire,
-        file,
+        attachment: Box::leak(Box::new(attach(CAPACITY))),
     }
 }
 
@@ -91,7 +81,7 @@ fn play(machine: &Machine, data: &[u8]) -> Option<Lie> {
     let rings = at.map(|address| machine.memory.ring(address).unwrap());
     let wake = Wake::new(rings);
     let bell = Bell::new().unwrap();
-    let (memory, devices) = (machine.memory, machine.devices);
+    let (memory, devices) = (machine.memory, &machine.attachment.devices);
     let mut net = Net::new(memory, devices, lends, &bell).unwrap();
     let block = Block { memory, devices };
     let [mut net_host, mut block_host] = rings.map(|ring| Host::new(ring, &wake));
@@ -116,7 +106,7 @@ fn play(machine: &Machine, data: &[u8]) -> Option<Lie> {
                 ring.commits_head.store(written, Relaxed);
             }
             4 => {
-                let _ = rustix::io::write(&machine.wire, &data[..data.len().min(1000)]);
+                let _ = rustix::io::write(&machine.attachment.wire, &data[..data.len().min(1000)]);
                 readable.0 |= u64::from(script.byte()?);
             }
             5 => {
@@ -148,13 +138,14 @@ fuzz_target!(|data: &[u8]| {
         if let Some(lie) = play(machine, data) {
             assert!(!lie.to_string().is_empty());
         }
-        assert_eq!(machine.file.metadata().unwrap().len(), CAPACITY);
+        assert_eq!(machine.attachment.file.metadata().unwrap().len(), CAPACITY);
         let mut frame = vec![0; 0x2_0000];
-        while let Ok((len, _)) = recv(&machine.wire, &mut frame[..], RecvFlags::empty()) {
+        while let Ok((len, _)) = recv(&machine.attachment.wire, &mut frame[..], RecvFlags::empty())
+        {
             assert!(len > 0 && len < 65536 + 64);
         }
         // And what nobody took of what was sent to the guest.
-        let device = &machine.devices.nets[&(NIC as u64)];
+        let device = &machine.attachment.devices.nets[&(NIC as u64)];
         let into = machine.memory.writable(START, 2000).unwrap();
         while device.receive(into).is_ok() {}
     });
